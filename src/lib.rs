@@ -1,0 +1,1 @@
+//! Text-to-image in Rust, on any device.

@@ -1,0 +1,136 @@
+//! From named tensors to the parameters of a module.
+
+use std::collections::BTreeSet;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+
+use super::Weights;
+use crate::{Error, Result};
+
+impl Weights {
+    /// Loads every parameter of `module`, on the device that the module was made for, as `dtype`.
+    ///
+    /// The path of a parameter in the module is the tensor's name. Three layouts are translated: the weight of a
+    /// `Linear`, `[out, in]` in files, becomes `[in, out]`; `weight` and `bias` of a norm become Burn's `gamma`
+    /// and `beta`; and the weight of a 1x1 convolution fits a `Linear` on channels.
+    ///
+    /// # Errors
+    /// If a tensor is missing, left over, of another shape, no float, or cannot be read.
+    pub fn load<M: Module>(&self, module: M, dtype: FloatDType) -> Result<M> {
+        let mut loader = Loader {
+            weights: self,
+            dtype: dtype.into(),
+            path: Vec::new(),
+            containers: Vec::new(),
+            used: BTreeSet::new(),
+            error: None,
+        };
+        let module = module.map(&mut loader);
+        match loader.error.take() {
+            Some(error) => Err(error),
+            None => loader.check_all_used().map(|()| module),
+        }
+    }
+}
+
+struct Loader<'a> {
+    weights: &'a Weights,
+    dtype: DType,
+    path: Vec<String>,
+    containers: Vec<String>,
+    used: BTreeSet<String>,
+    error: Option<Error>,
+}
+
+impl Loader<'_> {
+    /// The file's name of the parameter at the current path.
+    fn name(&self) -> String {
+        let norm = matches!(self.container(), "Struct:GroupNorm" | "Struct:LayerNorm");
+        let (last, parents) = self.path.split_last().expect("a parameter has a name");
+        let last = match last.as_str() {
+            "gamma" if norm => "weight",
+            "beta" if norm => "bias",
+            other => other,
+        };
+        parents.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
+    }
+
+    fn container(&self) -> &str {
+        self.containers.last().map(String::as_str).unwrap_or_default()
+    }
+
+    fn tensor<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Result<Tensor<D>> {
+        let name = self.name();
+        let transposed = D == 2 && self.container() == "Struct:Linear";
+        let mut expected = param.lazy_shape().to_vec();
+        if transposed {
+            expected.swap(0, 1);
+        }
+        let data = self.data(&name, expected)?;
+        self.used.insert(name);
+        let tensor = Tensor::from_data(data, (&param.lazy_device(), self.dtype));
+        Ok(if transposed { tensor.swap_dims(0, 1) } else { tensor })
+    }
+
+    fn data(&self, name: &str, expected: Vec<usize>) -> Result<TensorData> {
+        let origin = || self.weights.origin.clone();
+        let Some(entry) = self.weights.tensors.get(name) else {
+            let unused = self.weights.names().filter(|n| !self.used.contains(*n));
+            return Err(self.weights.missing(name, unused));
+        };
+        if !entry.dtype.is_float() {
+            let found = format!("{:?}", entry.dtype);
+            return Err(Error::TensorType { origin: origin(), tensor: name.to_owned(), found });
+        }
+        let pointwise = matches!(entry.shape.as_slice(), [o, i, 1, 1] if [*o, *i] == expected[..]);
+        if entry.shape != expected && !pointwise {
+            let found = entry.shape.clone();
+            return Err(Error::TensorShape { origin: origin(), tensor: name.to_owned(), expected, found });
+        }
+        let data = TensorData::from_bytes_vec((entry.read)()?, expected, entry.dtype);
+        Ok(data.convert_dtype(self.dtype))
+    }
+
+    fn check_all_used(self) -> Result<()> {
+        let tensors: Vec<_> =
+            self.weights.names().filter(|name| !self.used.contains(*name)).map(str::to_owned).collect();
+        match tensors.is_empty() {
+            true => Ok(()),
+            false => Err(Error::UnusedTensors { origin: self.weights.origin.clone(), tensors }),
+        }
+    }
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.containers.push(container.to_owned());
+        // The variants of an enum are one module to the outside.
+        if !container.starts_with("Enum:") {
+            self.path.push(name.to_owned());
+        }
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.containers.pop();
+        if !container.starts_with("Enum:") {
+            self.path.pop();
+        }
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.error.is_some() {
+            return param;
+        }
+        match self.tensor(&param) {
+            Ok(tensor) => {
+                let id = param.id;
+                param.transform_for_load(tensor, id)
+            }
+            Err(error) => {
+                self.error = Some(error);
+                param
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The safetensors format: a JSON header, then the bytes. <https://github.com/huggingface/safetensors#format>
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::DType;
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::Entry;
+use crate::{Error, Result};
+
+/// Reads the header of a file; the entries read their bytes when asked.
+pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let file_len = file.metadata().map_err(Error::io(path))?.len();
+    let (data_start, header) = header(&mut file, file_len).map_err(|detail| Error::corrupt(path, detail))?;
+    if data_start + header.data_len() as u64 != file_len {
+        let needed = data_start + header.data_len() as u64;
+        return Err(Error::corrupt(path, format!("{file_len} bytes long, but its header needs {needed}")));
+    }
+    let mut entries = BTreeMap::new();
+    for (name, info) in header.tensors() {
+        let dtype = float_dtype(info.dtype).ok_or_else(|| Error::TensorType {
+            origin: path.display().to_string(),
+            tensor: name.clone(),
+            found: format!("{:?}", info.dtype),
+        });
+        let (start, end) = info.data_offsets;
+        let (path, offset) = (path.to_owned(), data_start + start as u64);
+        let read = Arc::new(move || read_range(&path, offset, end - start));
+        entries.insert(name, Entry { shape: info.shape.clone(), dtype: dtype?, read });
+    }
+    Ok(entries)
+}
+
+fn header(file: &mut File, file_len: u64) -> Result<(u64, Metadata), String> {
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| "too short for a safetensors file".to_owned())?;
+    let length = u64::from_le_bytes(length);
+    if length > file_len - 8 {
+        return Err(format!("the safetensors header claims {length} of {file_len} bytes"));
+    }
+    let mut json = vec![0; length as usize];
+    file.read_exact(&mut json).map_err(|e| e.to_string())?;
+    let metadata = serde_json::from_slice(&json).map_err(|e| format!("safetensors header: {e}"))?;
+    Ok((8 + length, metadata))
+}
+
+fn read_range(path: &PathBuf, offset: u64, len: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    file.seek(SeekFrom::Start(offset)).map_err(Error::io(path))?;
+    file.read_exact(&mut bytes).map_err(Error::io(path))?;
+    Ok(bytes)
+}
+
+/// Integers are kept, for the position tables that old text encoders store; loading a weight from one is an error.
+fn float_dtype(dtype: Dtype) -> Option<DType> {
+    Some(match dtype {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::I64 => DType::I64,
+        Dtype::I32 => DType::I32,
+        Dtype::U8 => DType::U8,
+        _ => return None,
+    })
+}

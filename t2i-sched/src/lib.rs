@@ -1,0 +1,1 @@
+//! Noise schedules, predictions, guidance, noise and samplers for diffusion models.

@@ -1,0 +1,1 @@
+//! CLIP tokenizer and text encoders for text-to-image models.

@@ -1,0 +1,1 @@
+//! The conditional UNet of Stable Diffusion on Burn.

@@ -1,0 +1,1 @@
+//! Image codecs for latent diffusion: AutoencoderKL and AutoencoderTiny.
