@@ -74,8 +74,9 @@ impl Options {
         self.asked.push(option.to_owned());
         match self.left.remove(option) {
             None => Ok(default),
-            Some(value) => serde_json::from_value(value.clone())
-                .map_err(|e| self.unsupported(option, &value, &e.to_string())),
+            Some(value) => {
+                serde_json::from_value(value.clone()).map_err(|e| self.unsupported(option, &value, &e.to_string()))
+            }
         }
     }
 
@@ -86,7 +87,10 @@ impl Options {
     pub fn require<T: DeserializeOwned>(&mut self, option: &str) -> Result<T> {
         if !self.left.contains_key(option) {
             let what = format!("option `{option}`");
-            return Err(Error::MissingPart { path: self.origin.clone().into(), what });
+            return Err(Error::MissingPart {
+                path: self.origin.clone().into(),
+                what,
+            });
         }
         let value = self.left[option].clone();
         self.asked.push(option.to_owned());
@@ -157,13 +161,19 @@ mod tests {
         let mut o = options(json!({ "sampel_size": 64 }));
         o.get("sample_size", 32).expect("absent is fine");
         let message = o.finish().expect_err("a typo").to_string();
-        assert!(message.contains("sampel_size") && message.contains("sample_size"), "{message}");
+        assert!(
+            message.contains("sampel_size") && message.contains("sample_size"),
+            "{message}"
+        );
     }
 
     #[test]
     fn an_unsupported_value_is_named_with_what_would_be_right() {
         let mut o = options(json!({ "act_fn": "mish" }));
-        let message = o.only("act_fn", &[json!("silu"), json!("swish")]).expect_err("mish").to_string();
+        let message = o
+            .only("act_fn", &[json!("silu"), json!("swish")])
+            .expect_err("mish")
+            .to_string();
         assert!(message.contains("mish") && message.contains("silu"), "{message}");
     }
 

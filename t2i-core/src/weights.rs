@@ -36,7 +36,10 @@ impl Weights {
     /// If it cannot be read, or its header is corrupt.
     pub fn open(path: &Path) -> Result<Self> {
         let tensors = safetensors::entries(path)?;
-        Ok(Self { origin: path.display().to_string(), tensors })
+        Ok(Self {
+            origin: path.display().to_string(),
+            tensors,
+        })
     }
 
     /// The file that the tensors came from.
@@ -63,10 +66,16 @@ impl Weights {
         for (old, entry) in self.tensors {
             let Some(name) = new_name(&old) else { continue };
             if tensors.insert(name.clone(), entry).is_some() {
-                return Err(Error::DuplicateTensor { origin: self.origin, tensor: name });
+                return Err(Error::DuplicateTensor {
+                    origin: self.origin,
+                    tensor: name,
+                });
             }
         }
-        Ok(Self { origin: self.origin, tensors })
+        Ok(Self {
+            origin: self.origin,
+            tensors,
+        })
     }
 
     /// Reads one tensor, in the file's own type and layout.
@@ -75,7 +84,11 @@ impl Weights {
     /// If there is none of that name, or its bytes cannot be read.
     pub fn read(&self, name: &str) -> Result<TensorData> {
         let entry = self.tensors.get(name).ok_or_else(|| self.missing(name, self.names()))?;
-        Ok(TensorData::from_bytes_vec((entry.read)()?, entry.shape.clone(), entry.dtype))
+        Ok(TensorData::from_bytes_vec(
+            (entry.read)()?,
+            entry.shape.clone(),
+            entry.dtype,
+        ))
     }
 
     fn missing<'a>(&self, name: &str, candidates: impl Iterator<Item = &'a str>) -> Error {

@@ -53,7 +53,12 @@ impl Loader<'_> {
             "beta" if norm => "bias",
             other => other,
         };
-        parents.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
+        parents
+            .iter()
+            .map(String::as_str)
+            .chain([last])
+            .collect::<Vec<_>>()
+            .join(".")
     }
 
     fn container(&self) -> &str {
@@ -81,23 +86,39 @@ impl Loader<'_> {
         };
         if !entry.dtype.is_float() {
             let found = format!("{:?}", entry.dtype);
-            return Err(Error::TensorType { origin: origin(), tensor: name.to_owned(), found });
+            return Err(Error::TensorType {
+                origin: origin(),
+                tensor: name.to_owned(),
+                found,
+            });
         }
         let pointwise = matches!(entry.shape.as_slice(), [o, i, 1, 1] if [*o, *i] == expected[..]);
         if entry.shape != expected && !pointwise {
             let found = entry.shape.clone();
-            return Err(Error::TensorShape { origin: origin(), tensor: name.to_owned(), expected, found });
+            return Err(Error::TensorShape {
+                origin: origin(),
+                tensor: name.to_owned(),
+                expected,
+                found,
+            });
         }
         let data = TensorData::from_bytes_vec((entry.read)()?, expected, entry.dtype);
         Ok(data.convert_dtype(self.dtype))
     }
 
     fn check_all_used(self) -> Result<()> {
-        let tensors: Vec<_> =
-            self.weights.names().filter(|name| !self.used.contains(*name)).map(str::to_owned).collect();
+        let tensors: Vec<_> = self
+            .weights
+            .names()
+            .filter(|name| !self.used.contains(*name))
+            .map(str::to_owned)
+            .collect();
         match tensors.is_empty() {
             true => Ok(()),
-            false => Err(Error::UnusedTensors { origin: self.weights.origin.clone(), tensors }),
+            false => Err(Error::UnusedTensors {
+                origin: self.weights.origin.clone(),
+                tensors,
+            }),
         }
     }
 }
