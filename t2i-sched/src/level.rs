@@ -1,0 +1,169 @@
+//! A noise level: how much image and how much noise a latent holds.
+
+use burn::tensor::Tensor;
+
+/// A noise level. A latent at this level reads `x = alpha * x0 + sigma * eps`.
+///
+/// | coordinates | constraint | used by |
+/// |---|---|---|
+/// | variance preserving (VP) | `alpha^2 + sigma^2 = 1` | DDIM, DDPM, PNDM, DPM-Solver, UniPC, LCM |
+/// | variance exploding (VE) | `alpha = 1` | Euler, Euler ancestral, Heun |
+/// | flow | `alpha + sigma = 1` | flow matching |
+///
+/// Pure noise is the ordinary value `alpha = 0`, a clean image the ordinary value `sigma = 0`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// The factor of the clean latent.
+    pub alpha: f64,
+    /// The factor of the noise of unit variance.
+    pub sigma: f64,
+}
+
+impl Level {
+    /// No noise.
+    pub const CLEAN: Self = Self { alpha: 1.0, sigma: 0.0 };
+
+    /// The variance-preserving level whose share of image variance is `alpha_cumprod` (`alpha^2`), in `[0, 1]`.
+    pub fn vp(alpha_cumprod: f64) -> Self {
+        Self {
+            alpha: alpha_cumprod.sqrt(),
+            sigma: (1.0 - alpha_cumprod).sqrt(),
+        }
+    }
+
+    /// The variance-exploding level of standard deviation `sigma`.
+    pub fn ve(sigma: f64) -> Self {
+        Self { alpha: 1.0, sigma }
+    }
+
+    /// The flow-matching level at time `sigma`, in `[0, 1]`.
+    pub fn flow(sigma: f64) -> Self {
+        Self {
+            alpha: 1.0 - sigma,
+            sigma,
+        }
+    }
+
+    /// The variance-preserving level of the same signal-to-noise ratio.
+    pub fn to_vp(self) -> Self {
+        let norm = self.norm();
+        Self {
+            alpha: self.alpha / norm,
+            sigma: self.sigma / norm,
+        }
+    }
+
+    /// The variance-exploding level of the same signal-to-noise ratio. Its sigma is infinite for pure noise.
+    pub fn to_ve(self) -> Self {
+        Self::ve(self.sigma / self.alpha)
+    }
+
+    /// Half the log of the signal-to-noise ratio, `ln(alpha / sigma)`: minus infinity for pure noise, infinity for a
+    /// clean latent.
+    pub fn lambda(self) -> f64 {
+        self.alpha.ln() - self.sigma.ln()
+    }
+
+    /// `h = lambda(to) - lambda(self)`, the length of a step in [`lambda`](Self::lambda); 0 between equal levels.
+    pub fn h(self, to: Self) -> f64 {
+        if self == to { 0.0 } else { to.lambda() - self.lambda() }
+    }
+
+    /// The standard deviation of a latent at this level, for data of unit variance: `sqrt(alpha^2 + sigma^2)`.
+    pub fn norm(self) -> f64 {
+        self.alpha.hypot(self.sigma)
+    }
+
+    /// Whether no noise is left.
+    pub fn is_clean(self) -> bool {
+        self.sigma == 0.0
+    }
+
+    /// The latent at this level: `alpha * x0 + sigma * eps`.
+    ///
+    /// # Shapes
+    /// `x0`, `eps` and the result are `[batch, channels, height, width]`.
+    pub fn mix(self, x0: Tensor<4>, eps: Tensor<4>) -> Tensor<4> {
+        if self.is_clean() {
+            return scale(x0, self.alpha);
+        }
+        scale(x0, self.alpha) + scale(eps, self.sigma)
+    }
+
+    /// The noise in `x`, a latent at this level, if the clean latent is `x0`: `(x - alpha * x0) / sigma`.
+    ///
+    /// # Shapes
+    /// `x`, `x0` and the result are `[batch, channels, height, width]`.
+    pub fn eps(self, x: Tensor<4>, x0: Tensor<4>) -> Tensor<4> {
+        (x - scale(x0, self.alpha)).div_scalar(self.sigma)
+    }
+
+    /// The clean latent in `x`, a latent at this level, if its noise is `eps`: `(x - sigma * eps) / alpha`.
+    ///
+    /// # Shapes
+    /// `x`, `eps` and the result are `[batch, channels, height, width]`.
+    pub fn x0(self, x: Tensor<4>, eps: Tensor<4>) -> Tensor<4> {
+        let x0 = x - scale(eps, self.sigma);
+        if self.alpha == 1.0 { x0 } else { x0.div_scalar(self.alpha) }
+    }
+
+    /// Moves `x` from this level to level `to` along the direction `eps`: `to.mix(self.x0(x, eps), eps)`, which is
+    /// one Euler step of the probability-flow ODE in the coordinates of the levels.
+    ///
+    /// # Shapes
+    /// `x`, `eps` and the result are `[batch, channels, height, width]`.
+    pub fn transfer(self, x: Tensor<4>, eps: Tensor<4>, to: Self) -> Tensor<4> {
+        let ratio = to.alpha / self.alpha;
+        scale(x, ratio) + scale(eps, to.sigma - ratio * self.sigma)
+    }
+}
+
+/// `x * factor`, without a pass over memory where the factor is 1.
+pub(crate) fn scale(x: Tensor<4>, factor: f64) -> Tensor<4> {
+    if factor == 1.0 { x } else { x.mul_scalar(factor) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Tolerance};
+
+    fn tensor(values: [f32; 4]) -> Tensor<4> {
+        Tensor::<1>::from_data(values, &Device::flex()).reshape([1, 1, 2, 2])
+    }
+
+    #[test]
+    fn mix_and_eps_and_x0_invert_each_other() {
+        let (x0, eps) = (tensor([0.5, -1.0, 2.0, 0.1]), tensor([-0.3, 0.7, 1.5, -2.0]));
+        for level in [Level::vp(0.3), Level::ve(14.6), Level::flow(0.8)] {
+            let x = level.mix(x0.clone(), eps.clone());
+            let tolerance = Tolerance::<f32>::absolute(1e-5);
+            level.eps(x.clone(), x0.clone()).into_data().assert_approx_eq(&eps.clone().into_data(), tolerance);
+            level.x0(x, eps.clone()).into_data().assert_approx_eq(&x0.clone().into_data(), tolerance);
+        }
+    }
+
+    #[test]
+    fn transfer_is_mix_of_x0() {
+        let (x, eps) = (tensor([0.5, -1.0, 2.0, 0.1]), tensor([-0.3, 0.7, 1.5, -2.0]));
+        let (from, to) = (Level::vp(0.3), Level::vp(0.6));
+        let expected = to.mix(from.x0(x.clone(), eps.clone()), eps.clone());
+        let found = from.transfer(x, eps, to).into_data();
+        found.assert_approx_eq(&expected.into_data(), Tolerance::<f32>::absolute(1e-6));
+    }
+
+    #[test]
+    fn lambda_has_its_limits() {
+        assert_eq!(Level::vp(0.0).lambda(), f64::NEG_INFINITY);
+        assert_eq!(Level::CLEAN.lambda(), f64::INFINITY);
+        assert_eq!(Level::vp(0.5).lambda(), 0.0);
+        assert_eq!(Level::CLEAN.h(Level::CLEAN), 0.0);
+    }
+
+    #[test]
+    fn coordinates_keep_lambda() {
+        let level = Level::vp(0.2);
+        assert!((level.to_ve().lambda() - level.lambda()).abs() < 1e-12);
+        assert!((level.to_ve().to_vp().alpha - level.alpha).abs() < 1e-12);
+    }
+}

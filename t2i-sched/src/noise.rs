@@ -1,0 +1,86 @@
+//! Noise, made on the host so that a seed gives the same picture on every device.
+
+mod mt19937;
+mod normal;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+pub use normal::Generator;
+
+/// A source of Gaussian noise of mean 0 and variance 1.
+pub trait Noise {
+    /// The next noise of this shape, `[batch, channels, height, width]`, f32, on `device`.
+    fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4>;
+}
+
+/// One generator for the whole batch: diffusers' `generator=torch.Generator().manual_seed(seed)`.
+impl Noise for Generator {
+    fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        let values = self.randn(shape.iter().product());
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+}
+
+/// One generator an image: diffusers' `generator=[g0, g1, ...]`. Each image is drawn by its own, so that it is the
+/// image that its seed gives alone. As in diffusers, a list of one serves the whole batch.
+///
+/// # Panics
+/// [`sample`](Noise::sample) panics if there are several generators, but not as many as images.
+impl Noise for Vec<Generator> {
+    fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        if let [one] = self.as_mut_slice() {
+            return one.sample(shape, device);
+        }
+        let [batch, channels, height, width] = shape;
+        assert_eq!(self.len(), batch, "one generator an image");
+        let images = self.iter_mut().map(|g| g.sample([1, channels, height, width], device));
+        Tensor::cat(images.collect(), 0)
+    }
+}
+
+/// A source of noise with several owners: the pipeline draws the first latent, a codec its sample and a stochastic
+/// sampler its steps from one sequence, in the order in which they ask, as from one `torch.Generator`.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use t2i_sched::{Generator, Noise, SharedNoise};
+///
+/// let mut pipeline = SharedNoise::new(Generator::new(0));
+/// let mut sampler = pipeline.clone();
+/// let first = pipeline.sample([1, 4, 8, 8], &Device::flex());
+/// let second = sampler.sample([1, 4, 8, 8], &Device::flex()); // goes on where `first` ended
+/// # assert_ne!(first.into_data(), second.into_data());
+/// ```
+#[derive(Clone)]
+pub struct SharedNoise(Arc<Mutex<dyn Noise + Send>>);
+
+impl SharedNoise {
+    /// Shares a source.
+    pub fn new(noise: impl Noise + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(noise)))
+    }
+
+    /// One generator for the whole batch.
+    pub fn seeded(seed: u64) -> Self {
+        Self::new(Generator::new(seed))
+    }
+
+    /// One generator an image.
+    pub fn seeded_each(seeds: &[u64]) -> Self {
+        Self::new(seeds.iter().map(|seed| Generator::new(*seed)).collect::<Vec<_>>())
+    }
+}
+
+impl Noise for SharedNoise {
+    fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sample(shape, device)
+    }
+}
+
+impl std::fmt::Debug for SharedNoise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedNoise")
+    }
+}

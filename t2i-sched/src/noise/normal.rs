@@ -1,0 +1,85 @@
+//! Normally distributed numbers, as torch's CPU generator makes them.
+//!
+//! Torch has two ways: pairs in f64 for tensors of fewer than 16 values, and blocks of 16 in f32 for the others.
+//! <https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/cpu/DistributionTemplates.h>
+
+mod avx;
+
+use std::f64::consts::PI;
+
+use super::mt19937::Mt19937;
+
+/// `torch.Generator()` on the CPU.
+///
+/// The values are those of torch on an x86 CPU with AVX2, bit for bit, for 16 values or more; for fewer they are to
+/// rounding, since they pass through the system's `sin` and `cos`.
+#[derive(Clone)]
+pub struct Generator {
+    engine: Mt19937,
+    /// The second half of a pair, kept for the next draw of the small way.
+    cached: Option<f64>,
+}
+
+impl Generator {
+    /// `torch.Generator().manual_seed(seed)`. Torch uses the lower 32 bits of the seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            engine: Mt19937::new(seed),
+            cached: None,
+        }
+    }
+
+    /// `torch.randn(n, generator=self)`: the next `n` values.
+    pub fn randn(&mut self, n: usize) -> Vec<f32> {
+        if n < 16 {
+            return (0..n).map(|_| self.next_of_pair() as f32).collect();
+        }
+        let mut values: Vec<f32> = (0..n).map(|_| self.uniform_f32()).collect();
+        values.chunks_exact_mut(16).for_each(box_muller_16);
+        if n % 16 != 0 {
+            // The last 16 values are drawn anew: some of them a second time.
+            let tail = &mut values[n - 16..];
+            tail.fill_with(|| self.uniform_f32());
+            box_muller_16(tail);
+        }
+        values
+    }
+
+    /// The Box-Muller transform in f64, one value at a time.
+    fn next_of_pair(&mut self) -> f64 {
+        if let Some(cached) = self.cached.take() {
+            return cached;
+        }
+        let (u1, u2) = (self.uniform_f64(), self.uniform_f64());
+        let radius = (-2.0 * (-u2).ln_1p()).sqrt();
+        let (sin, cos) = (2.0 * PI * u1).sin_cos();
+        self.cached = Some(radius * sin);
+        radius * cos
+    }
+
+    /// 24 random bits, in `[0, 1)`.
+    fn uniform_f32(&mut self) -> f32 {
+        (self.engine.next_u32() & 0x00ff_ffff) as f32 / (1 << 24) as f32
+    }
+
+    /// 53 random bits, in `[0, 1)`.
+    fn uniform_f64(&mut self) -> f64 {
+        (self.engine.next_u64() & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
+    }
+}
+
+impl std::fmt::Debug for Generator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Generator")
+    }
+}
+
+/// The Box-Muller transform in f32 of 16 values, the first 8 with the last 8.
+fn box_muller_16(block: &mut [f32]) {
+    for j in 0..8 {
+        let radius = (-2.0 * avx::ln(1.0 - block[j])).sqrt(); // 1 - [0, 1) has a logarithm
+        let (sin, cos) = avx::sin_cos(std::f32::consts::TAU * block[j + 8]);
+        block[j] = radius * cos;
+        block[j + 8] = radius * sin;
+    }
+}

@@ -1,0 +1,169 @@
+//! The sampler: how to get from one noise level to the next. And the loop, which is an iterator.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+use burn::tensor::Tensor;
+
+use crate::Level;
+
+/// The model, as a sampler sees it: noisy latent and its level in, clean latent `x0` out.
+///
+/// # Shapes
+/// Both latents are `[batch, channels, height, width]`, f32.
+pub type Denoise<'a> = &'a mut dyn FnMut(Tensor<4>, Level) -> Tensor<4>;
+
+/// How to get from one noise level to the next.
+///
+/// Every closure `FnMut(x, from, to, denoise) -> x` is a sampler too. What a sampler remembers between steps is a
+/// private field, so that one value serves one picture.
+///
+/// ```
+/// use t2i_sched::{Denoise, Level, steps};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let euler = |x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>| {
+///     let x0 = denoise(x.clone(), from);
+///     to.mix(x0.clone(), from.eps(x, x0))
+/// };
+/// let model = |x: Tensor<4>, _: Level| x.zeros_like();
+/// let levels = [Level::ve(2.0), Level::ve(1.0), Level::CLEAN];
+/// let x = Tensor::ones([1, 4, 8, 8], &Device::flex());
+/// assert_eq!(steps(euler, x, &levels, model).count(), 2);
+/// ```
+pub trait Sampler {
+    /// Takes the latent `x` from level `from` to level `to`, calling `denoise` as often as it needs.
+    ///
+    /// # Shapes
+    /// `x` and the result are `[batch, channels, height, width]`.
+    fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4>;
+}
+
+impl<F: FnMut(Tensor<4>, Level, Level, Denoise<'_>) -> Tensor<4>> Sampler for F {
+    fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
+        self(x, from, to, denoise)
+    }
+}
+
+/// A sampler of any kind, as [`SchedulerConfig::sampler`](crate::SchedulerConfig::sampler) makes it.
+pub type BoxedSampler = Box<dyn Sampler + Send>;
+
+impl Sampler for BoxedSampler {
+    fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
+        (**self).step(x, from, to, denoise)
+    }
+}
+
+/// One step done.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The number of this step, from 0.
+    pub index: usize,
+    /// How many steps there are.
+    pub total: usize,
+    /// The level that was reached.
+    pub level: Level,
+    /// The latent at that level. `[batch, channels, height, width]`
+    pub x: Tensor<4>,
+    /// The model's latest guess of the clean latent, for previews. `[batch, channels, height, width]`
+    pub x0: Tensor<4>,
+}
+
+/// Visits `levels` in order, starting from the latent `x` at the first of them. Each item is a step; dropping the
+/// iterator stops.
+///
+/// # Shapes
+/// `x` is `[batch, channels, height, width]`.
+pub fn steps<'a>(
+    sampler: impl Sampler + 'a,
+    x: Tensor<4>,
+    levels: impl Into<Cow<'a, [Level]>>,
+    mut denoise: impl FnMut(Tensor<4>, Level) -> Tensor<4> + 'a,
+) -> impl ExactSizeIterator<Item = Progress> + 'a {
+    let denoise = move |x: Tensor<4>, level: Level| Ok::<_, Infallible>(denoise(x, level));
+    try_steps(sampler, x, levels, denoise).map(|step| match step {
+        Ok(progress) => progress,
+        Err(never) => match never {},
+    })
+}
+
+/// [`steps`] for a model that can fail. A sampler never sees the failure: the step is finished with `x` in the place
+/// of `x0` and thrown away, its item is the error, and the iteration ends there. Until then the iterator's length is
+/// that of an undisturbed run.
+///
+/// # Shapes
+/// `x` is `[batch, channels, height, width]`.
+pub fn try_steps<'a, E: 'a>(
+    sampler: impl Sampler + 'a,
+    x: Tensor<4>,
+    levels: impl Into<Cow<'a, [Level]>>,
+    denoise: impl FnMut(Tensor<4>, Level) -> Result<Tensor<4>, E> + 'a,
+) -> impl ExactSizeIterator<Item = Result<Progress, E>> + 'a {
+    Steps {
+        sampler,
+        denoise,
+        levels: levels.into(),
+        index: 0,
+        x: Some(x),
+    }
+}
+
+/// The loop. `x` is `None` after a failure.
+struct Steps<'a, S, D> {
+    sampler: S,
+    denoise: D,
+    levels: Cow<'a, [Level]>,
+    index: usize,
+    x: Option<Tensor<4>>,
+}
+
+impl<S, D, E> Iterator for Steps<'_, S, D>
+where
+    S: Sampler,
+    D: FnMut(Tensor<4>, Level) -> Result<Tensor<4>, E>,
+{
+    type Item = Result<Progress, E>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let &[from, to] = self.levels.get(self.index..self.index + 2)? else {
+            return None;
+        };
+        let total = self.levels.len() - 1;
+        let start = self.x.take()?;
+        let mut guess = start.clone();
+        let mut failure = None;
+        let mut denoise = |x: Tensor<4>, level: Level| match (self.denoise)(x.clone(), level) {
+            Ok(x0) => {
+                guess = x0.clone();
+                x0
+            }
+            Err(error) => {
+                failure.get_or_insert(error);
+                x
+            }
+        };
+        let x = self.sampler.step(start, from, to, &mut denoise);
+        if let Some(error) = failure {
+            return Some(Err(error));
+        }
+        self.x = Some(x.clone());
+        self.index += 1;
+        let (index, level, x0) = (self.index - 1, to, guess);
+        Some(Ok(Progress { index, total, level, x, x0 }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match self.x {
+            Some(_) => self.levels.len().saturating_sub(1).saturating_sub(self.index),
+            None => 0,
+        };
+        (left, Some(left))
+    }
+}
+
+impl<S, D, E> ExactSizeIterator for Steps<'_, S, D>
+where
+    S: Sampler,
+    D: FnMut(Tensor<4>, Level) -> Result<Tensor<4>, E>,
+{
+}
