@@ -5,9 +5,11 @@
 //! | what went wrong, and whose fault is it | [`Error`] |
 //! | what does a `config.json` say | [`Options`] |
 //! | where is the tensor of that name | [`Weights`] |
+//! | what do several networks compute | [`nn`] |
 
 mod error;
 mod nearest;
+pub mod nn;
 mod options;
 mod weights;
 
