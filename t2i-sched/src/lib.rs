@@ -1,14 +1,17 @@
 //! Noise schedules, predictions, guidance, noise and samplers for diffusion models.
 
+mod config;
 mod guidance;
 mod level;
 mod noise;
 mod plan;
 mod prediction;
 mod sampler;
+pub mod samplers;
 mod schedule;
 pub mod spacing;
 
+pub use config::{SchedulerConfig, sampler_names};
 pub use guidance::{cfg, rescale};
 pub use level::Level;
 pub use noise::{Generator, Noise, SharedNoise};

@@ -1,0 +1,178 @@
+//! `scheduler_config.json` of diffusers, whole: which schedule, which levels, which sampler.
+
+mod class;
+mod names;
+mod plans;
+mod samplers;
+mod settings;
+
+use serde_json::{Map, Value};
+use t2i_core::{Error, Options, Result};
+
+pub use names::sampler_names;
+
+use class::{Class, KNOWN_OPTIONS};
+use settings::Settings;
+
+use crate::{BoxedSampler, Level, Plan, Prediction, Schedule, SharedNoise};
+
+/// A `scheduler_config.json` of diffusers 0.42.1, read whole.
+///
+/// ```
+/// use serde_json::json;
+/// use t2i_core::Options;
+/// use t2i_sched::SchedulerConfig;
+///
+/// let json = json!({ "_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "skip_prk_steps": true });
+/// let config = SchedulerConfig::from_options(Options::from_json("scheduler_config.json", json)?)?;
+/// let config = config.with_sampler("DPM++ 2M Karras")?;
+/// assert_eq!(config.plan(20)?.timesteps.len(), 20);
+/// # Ok::<(), t2i_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    origin: String,
+    class: Class,
+    /// What the file says. Only this goes over to another class, as with diffusers' `_use_default_values`.
+    explicit: Map<String, Value>,
+    /// Options changed since, which count for this class only.
+    overrides: Map<String, Value>,
+    settings: Settings,
+    eta: f64,
+}
+
+impl SchedulerConfig {
+    /// Reads a config of one of the classes EulerDiscrete, EulerAncestralDiscrete, HeunDiscrete, DDIM, DDPM, PNDM,
+    /// DPMSolverMultistep, UniPCMultistep and LCM. Options that the class does not have but another scheduler of
+    /// diffusers does are ignored, as diffusers ignores them.
+    ///
+    /// # Errors
+    /// If the class is another, an option is unknown to all of diffusers' schedulers, or an option's value is not
+    /// supported.
+    pub fn from_options(mut options: Options) -> Result<Self> {
+        let Some(class) = options.peek("_class_name").cloned() else {
+            options.require::<String>("_class_name")?;
+            unreachable!("an absent option is an error");
+        };
+        let Some(class) = class.as_str().and_then(Class::from_name) else {
+            return Err(options.unsupported("_class_name", &class, &Class::names().join(" or ")));
+        };
+        let of_file = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
+        let explicit = KNOWN_OPTIONS.iter().filter_map(|option| of_file(&option.as_ref())).collect();
+        let origin = options.origin().to_owned();
+        options.ignore(KNOWN_OPTIONS);
+        options.finish()?;
+        Self::build(origin, class, explicit, Map::new(), 0.0)
+    }
+
+    fn build(
+        origin: String,
+        class: Class,
+        explicit: Map<String, Value>,
+        overrides: Map<String, Value>,
+        eta: f64,
+    ) -> Result<Self> {
+        let mut values = explicit.clone();
+        values.extend(overrides.clone());
+        let settings = Settings::read(class, Options::from_json(origin.clone(), Value::Object(values))?)?;
+        Ok(Self { origin, class, explicit, overrides, settings, eta })
+    }
+
+    /// The config of another sampler on the same model: what `Class.from_config(scheduler.config, ...)` makes in
+    /// diffusers. Options that the file states carry over where the other class has them; its defaults do not.
+    ///
+    /// `name` is A1111's ("DPM++ 2M Karras"), ComfyUI's ("dpmpp_2m") or diffusers' ("DPMSolverMultistepScheduler"), in
+    /// any case, and may end in a spacing: Karras, Exponential, Beta, Lu, SGM Uniform, Trailing, Leading, Linspace.
+    ///
+    /// # Errors
+    /// If the name is unknown, or the sampler does not have the spacing.
+    pub fn with_sampler(&self, name: &str) -> Result<Self> {
+        let (class, options) = names::parse(name)?;
+        let mut explicit = self.explicit.clone();
+        explicit.extend(options);
+        Self::build(self.origin.clone(), class, explicit, Map::new(), self.eta)
+    }
+
+    /// The config with one option set, as if the file stated it.
+    ///
+    /// # Errors
+    /// If the option is unknown or its value not supported.
+    pub fn with_option(&self, option: &str, value: impl Into<Value>) -> Result<Self> {
+        let value = value.into();
+        if !KNOWN_OPTIONS.contains(&option) {
+            let nearest = t2i_core::nearest(option, KNOWN_OPTIONS.iter().copied());
+            return Err(Error::UnknownOption { origin: self.origin.clone(), option: option.to_owned(), nearest });
+        }
+        let (mut explicit, mut overrides) = (self.explicit.clone(), self.overrides.clone());
+        overrides.remove(option);
+        explicit.insert(option.to_owned(), value);
+        Self::build(self.origin.clone(), self.class, explicit, overrides, self.eta)
+    }
+
+    /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
+    pub fn with_eta(self, eta: f64) -> Self {
+        Self { eta, ..self }
+    }
+
+    /// The config as diffusers' Stable Diffusion 1.x and 2.x pipelines run it: whatever the file says, they set
+    /// `steps_offset` to 1 and `clip_sample` to false. XL's do not. An option that the file does not state is set for
+    /// this class only, and lost in [`with_sampler`](Self::with_sampler), as it is in diffusers.
+    ///
+    /// # Errors
+    /// None that `self` has not shown already.
+    pub fn as_stable_diffusion(&self) -> Result<Self> {
+        let (mut explicit, mut overrides) = (self.explicit.clone(), self.overrides.clone());
+        for (option, value) in [("steps_offset", Value::from(1)), ("clip_sample", Value::from(false))] {
+            match explicit.get_mut(option) {
+                Some(stated) => *stated = value,
+                None => _ = overrides.insert(option.to_owned(), value),
+            }
+        }
+        Self::build(self.origin.clone(), self.class, explicit, overrides, self.eta)
+    }
+
+    /// The name of diffusers' class.
+    pub fn class_name(&self) -> &'static str {
+        self.class.name()
+    }
+
+    /// The levels that the model learned.
+    pub fn schedule(&self) -> &Schedule {
+        &self.settings.schedule
+    }
+
+    /// What the network's output means.
+    pub fn prediction(&self) -> Prediction {
+        self.settings.prediction
+    }
+
+    /// What the network is told for a level at variance-preserving or variance-exploding coordinates that this
+    /// class's plans use.
+    pub(crate) fn training_level(&self, timestep: i64) -> Level {
+        self.settings.schedule.level(timestep.max(0) as usize)
+    }
+
+    /// The levels of a run of `steps` steps: diffusers' `set_timesteps(steps)`.
+    ///
+    /// # Errors
+    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more.
+    pub fn plan(&self, steps: usize) -> Result<Plan> {
+        plans::plan(self, steps)
+    }
+
+    /// The levels of a run of a latent consistency model from a given strength, as diffusers' own image-to-image
+    /// pipeline for these models sets them: all `steps` are taken, from `strength` of the original ones. For every
+    /// other class, and in the other pipelines, it is [`plan`](Self::plan) and [`Plan::for_strength`].
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan); if `strength` is not in (0, 1] or leaves fewer original steps than `steps`.
+    pub fn plan_for_strength(&self, steps: usize, strength: f64) -> Result<Plan> {
+        plans::plan_for_strength(self, steps, strength)
+    }
+
+    /// The sampler of one run over `plan` or a part of it. Stochastic samplers draw from `noise`: share it with what
+    /// made the first latent to continue one torch generator.
+    pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler {
+        samplers::sampler(self, plan, noise.clone())
+    }
+}

@@ -1,0 +1,52 @@
+//! What the exponential integrators (DPM-Solver, UniPC) share.
+
+use burn::tensor::Tensor;
+
+use crate::Level;
+
+/// Which of the two the integrator takes for slowly varying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variable {
+    /// The clean latent `x0`.
+    Data,
+    /// The noise `eps`.
+    Noise,
+}
+
+impl Variable {
+    /// The variable at `level`. `[batch, channels, height, width]`
+    pub(super) fn of(self, x: Tensor<4>, x0: Tensor<4>, level: Level) -> Tensor<4> {
+        match self {
+            Self::Data => x0,
+            Self::Noise => level.eps(x, x0),
+        }
+    }
+
+    /// The exact solution for a constant variable `m`: `x' = keep * x + gain * expm1(u) * m`.
+    /// <https://arxiv.org/abs/2211.01095>, eq. 9; <https://arxiv.org/abs/2206.00927>, eq. 3.4
+    pub(super) fn integral(self, from: Level, to: Level) -> Integral {
+        let h = from.h(to);
+        match self {
+            Self::Data => Integral { keep: to.sigma / from.sigma, gain: -to.alpha, u: -h },
+            Self::Noise => Integral { keep: to.alpha / from.alpha, gain: -to.sigma, u: h },
+        }
+    }
+}
+
+/// The coefficients of [`Variable::integral`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Integral {
+    pub(super) keep: f64,
+    pub(super) gain: f64,
+    pub(super) u: f64,
+}
+
+/// The highest order at some levels: near the end of a short run the solvers fall back to lower ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Caps(pub(super) Vec<(Level, usize)>);
+
+impl Caps {
+    pub(super) fn at(&self, level: Level) -> usize {
+        self.0.iter().find(|(capped, _)| *capped == level).map_or(usize::MAX, |(_, order)| *order)
+    }
+}

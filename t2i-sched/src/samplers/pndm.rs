@@ -1,0 +1,124 @@
+//! Pseudo numerical methods for diffusion models.
+
+use burn::tensor::Tensor;
+
+use super::Ladder;
+use crate::level::scale;
+use crate::{Denoise, Level, Prediction, Sampler};
+
+/// Linear multistep (PLMS) over the network's outputs, after three Runge-Kutta steps (PRK) or one step of Heun's.
+///
+/// Each call of [`step`](Sampler::step) asks the model once, at `from`; where the latent goes follows from the number of
+/// calls so far, as in the reference: the plan lists a level twice where the network is asked twice.
+/// Image-to-image starts to count in the middle of that list, and the reference's numbers depend on it.
+///
+/// A1111: "PLMS". diffusers: `PNDMScheduler` (`skip_prk_steps`: [`plms`](Self::plms), else [`prk`](Self::prk)).
+/// <https://arxiv.org/abs/2202.09778>, eq. 9, 12 and 13
+#[derive(Debug, Clone)]
+pub struct Pndm {
+    prediction: Prediction,
+    ladder: Ladder,
+    /// The levels of the Runge-Kutta part, four to a step; empty without it.
+    runge_kutta: Vec<Level>,
+    calls: usize,
+    /// The network's outputs at the levels done, latest last; at most four.
+    outputs: Vec<Tensor<4>>,
+    /// The latent at the start of a step of several calls.
+    start: Option<Tensor<4>>,
+    /// The weighted sum of the outputs of a Runge-Kutta step so far.
+    sum: Option<Tensor<4>>,
+}
+
+impl Pndm {
+    /// Starts with one step of Heun's. `prediction` says in which space the outputs are combined.
+    pub fn plms(prediction: Prediction, ladder: Ladder) -> Self {
+        Self::prk(prediction, ladder, Vec::new())
+    }
+
+    /// Starts with Runge-Kutta steps over the levels of `runge_kutta`, which are the first of the plan.
+    pub fn prk(prediction: Prediction, ladder: Ladder, runge_kutta: Vec<Level>) -> Self {
+        Self { prediction, ladder, runge_kutta, calls: 0, outputs: Vec::new(), start: None, sum: None }
+    }
+
+    /// One of the four calls of a Runge-Kutta step. <https://arxiv.org/abs/2202.09778>, eq. 13
+    fn runge_kutta_step(&mut self, x: Tensor<4>, output: Tensor<4>, at: Level, t: i64) -> Tensor<4> {
+        let from = self.runge_kutta[self.calls / 4 * 4];
+        let call = self.calls % 4;
+        let to = if call % 2 == 0 { self.ladder.level(t - self.ladder.stride() / 2) } else { at };
+        if call == 0 {
+            self.outputs.push(output.clone());
+            self.start = Some(x.clone());
+        }
+        let weight = if call == 0 || call == 3 { 1.0 / 6.0 } else { 1.0 / 3.0 };
+        let weighted = scale(output.clone(), weight);
+        let sum = match self.sum.take() {
+            Some(sum) => sum + weighted,
+            None => weighted,
+        };
+        let start = self.start.clone().unwrap_or(x);
+        if call == 3 {
+            return self.transfer(start, sum, from, to);
+        }
+        self.sum = Some(sum);
+        self.transfer(start, output, from, to)
+    }
+
+    /// A multistep call; the second of all repeats the first step with the mean of the outputs at both ends.
+    fn multistep(&mut self, x: Tensor<4>, output: Tensor<4>, at: Level, t: i64) -> Tensor<4> {
+        if self.calls == 1 {
+            let mean = match self.outputs.last() {
+                Some(before) => scale(output + before.clone(), 0.5),
+                None => output,
+            };
+            let start = self.start.take().unwrap_or(x);
+            return self.transfer(start, mean, self.ladder.level(t + self.ladder.stride()), at);
+        }
+        self.outputs.push(output);
+        if self.outputs.len() > 4 {
+            self.outputs.remove(0);
+        }
+        if self.calls == 0 {
+            self.start = Some(x.clone());
+        }
+        let to = self.ladder.level(t - self.ladder.stride());
+        self.transfer(x, adams_bashforth(&self.outputs), at, to)
+    }
+
+    /// Moves `x` along the direction that `output` stands for at `from`.
+    fn transfer(&self, x: Tensor<4>, output: Tensor<4>, from: Level, to: Level) -> Tensor<4> {
+        let eps = match self.prediction {
+            Prediction::Epsilon => output,
+            other => from.eps(x.clone(), other.x0(output, x.clone(), from)),
+        };
+        from.transfer(x, eps, to)
+    }
+}
+
+impl Sampler for Pndm {
+    fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
+        let x0 = denoise(x.clone(), from);
+        let Some(t) = self.ladder.timestep(from) else {
+            return to.mix(x0.clone(), from.eps(x, x0)); // not a level of the schedule: Euler's method
+        };
+        let output = self.prediction.output(x0, x.clone(), from);
+        let x = if self.calls < self.runge_kutta.len() {
+            self.runge_kutta_step(x, output, from, t)
+        } else {
+            self.multistep(x, output, from, t)
+        };
+        self.calls += 1;
+        x
+    }
+}
+
+/// The Adams-Bashforth combination of up to four outputs. <https://arxiv.org/abs/2202.09778>, eq. 9
+fn adams_bashforth(outputs: &[Tensor<4>]) -> Tensor<4> {
+    let weights: &[f64] = match outputs.len() {
+        1 => &[1.0],
+        2 => &[-1.0 / 2.0, 3.0 / 2.0],
+        3 => &[5.0 / 12.0, -16.0 / 12.0, 23.0 / 12.0],
+        _ => &[-9.0 / 24.0, 37.0 / 24.0, -59.0 / 24.0, 55.0 / 24.0],
+    };
+    let terms = outputs.iter().zip(weights).map(|(output, weight)| scale(output.clone(), *weight));
+    terms.reduce(|sum, term| sum + term).expect("at least the latest output")
+}
