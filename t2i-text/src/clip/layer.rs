@@ -1,0 +1,98 @@
+//! One layer of the transformer: attention and a perceptron, each behind a norm.
+
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::{gelu, sigmoid};
+use burn::tensor::{Device, Tensor};
+use t2i_core::nn::causal_attention;
+
+use super::{Activation, ClipTextConfig};
+
+#[derive(Module, Debug)]
+pub(super) struct Layer {
+    layer_norm1: LayerNorm,
+    self_attn: Attention,
+    layer_norm2: LayerNorm,
+    mlp: Mlp,
+}
+
+#[derive(Module, Debug)]
+struct Attention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    heads: usize,
+}
+
+#[derive(Module, Debug)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Layer {
+    pub(super) fn new(config: &ClipTextConfig, device: &Device) -> Self {
+        let dim = config.hidden_size;
+        let norm = || {
+            LayerNormConfig::new(dim)
+                .with_epsilon(config.layer_norm_eps)
+                .init(device)
+        };
+        let linear = |input, output| LinearConfig::new(input, output).init(device);
+        Self {
+            layer_norm1: norm(),
+            self_attn: Attention {
+                q_proj: linear(dim, dim),
+                k_proj: linear(dim, dim),
+                v_proj: linear(dim, dim),
+                out_proj: linear(dim, dim),
+                heads: config.heads,
+            },
+            layer_norm2: norm(),
+            mlp: Mlp {
+                fc1: linear(dim, config.intermediate_size),
+                fc2: linear(config.intermediate_size, dim),
+                activation: config.activation,
+            },
+        }
+    }
+
+    /// `[batch, tokens, dim] -> [batch, tokens, dim]`
+    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = x.clone() + self.self_attn.forward(self.layer_norm1.forward(x));
+        x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
+    }
+}
+
+impl Attention {
+    /// `[batch, tokens, dim] -> [batch, tokens, dim]`
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, dim] = x.dims();
+        let split = |x: Tensor<3>| x.reshape([batch, tokens, self.heads, dim / self.heads]).swap_dims(1, 2);
+        let q = split(self.q_proj.forward(x.clone()));
+        let k = split(self.k_proj.forward(x.clone()));
+        let v = split(self.v_proj.forward(x));
+        // [batch, heads, tokens, dim / heads]
+        let x = causal_attention(q, k, v).swap_dims(1, 2).reshape([batch, tokens, dim]);
+        self.out_proj.forward(x)
+    }
+}
+
+impl Mlp {
+    /// `[batch, tokens, dim] -> [batch, tokens, dim]`
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(self.activation.forward(self.fc1.forward(x)))
+    }
+}
+
+impl Activation {
+    fn forward(self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Self::Gelu => gelu(x),
+        }
+    }
+}
