@@ -129,6 +129,17 @@ pub enum Error {
         found: String,
     },
 
+    /// A tensor with values that no computation survives.
+    #[error("{origin}: tensor `{tensor}` holds NaN or infinity as {dtype}")]
+    TensorNotFinite {
+        /// The weight file.
+        origin: String,
+        /// The tensor's name.
+        tensor: String,
+        /// The type that the values have on the device: what f32 holds may be too large for f16.
+        dtype: &'static str,
+    },
+
     // The numbers.
     /// NaN or infinity came out of a network.
     #[error("{stage} gave NaN or infinity")]

@@ -1,14 +1,21 @@
 //! Named tensors in files, and their strict way into a module.
 
+mod convert;
+mod edit;
 mod load;
+mod pickle;
 mod safetensors;
+mod shards;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{DType, TensorData};
 
+pub(crate) use self::convert::is_finite;
+pub(crate) use self::pickle::number as pickled_number;
 use crate::{Error, Result};
 
 /// The tensors of one part of a model. Nothing but names and shapes is read until a tensor is asked for, and a
@@ -30,16 +37,34 @@ pub(crate) struct Entry {
 }
 
 impl Weights {
-    /// Opens one weight file.
+    /// Opens a weight file: safetensors, a PyTorch checkpoint (`.ckpt`, `.pt`, `.pth`, `.bin`; no code in it is
+    /// run), or the `.json` index of a sharded checkpoint.
     ///
     /// # Errors
-    /// If it cannot be read, or its header is corrupt.
+    /// If it cannot be read, or is corrupt; if a shard or a tensor that the index lists is missing, or a tensor
+    /// is in two shards.
     pub fn open(path: &Path) -> Result<Self> {
-        let tensors = safetensors::entries(path)?;
-        Ok(Self {
-            origin: path.display().to_string(),
-            tensors,
-        })
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let tensors = match extension.to_str().unwrap_or_default() {
+            "json" => shards::entries(path),
+            "ckpt" | "pt" | "pth" | "bin" => pickle::entries(path),
+            _ => safetensors::entries(path),
+        };
+        Ok(Self { origin: path.display().to_string(), tensors: tensors? })
+    }
+
+    /// Takes tensors that are in memory already, in the layout of files: a linear layer's weight is `[out, in]`.
+    ///
+    /// # Errors
+    /// If two have one name.
+    pub fn from_data(origin: &str, tensors: impl IntoIterator<Item = (String, TensorData)>) -> Result<Self> {
+        let mut weights = Self { origin: origin.to_owned(), tensors: BTreeMap::new() };
+        for (name, data) in tensors {
+            let (shape, dtype) = (data.shape().to_vec(), data.dtype());
+            let read = Arc::new(move || Ok(data.as_bytes().to_vec()));
+            weights.insert(name, Entry { shape, dtype, read })?;
+        }
+        Ok(weights)
     }
 
     /// The file that the tensors came from.
@@ -52,30 +77,34 @@ impl Weights {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Whether there is a tensor whose name starts with `prefix`.
+    pub fn has_under(&self, prefix: &str) -> bool {
+        self.tensors.range(prefix.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
     /// The shape of a tensor in the file's layout: a linear layer's weight is `[out, in]`.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|entry| entry.shape.as_slice())
     }
 
-    /// Gives every tensor the name that `new_name` makes of its own, and drops those for which it says `None`.
-    ///
-    /// # Errors
-    /// If two tensors get one name.
-    pub fn rename(self, new_name: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let mut tensors = BTreeMap::new();
-        for (old, entry) in self.tensors {
-            let Some(name) = new_name(&old) else { continue };
-            if tensors.insert(name.clone(), entry).is_some() {
-                return Err(Error::DuplicateTensor {
-                    origin: self.origin,
-                    tensor: name,
-                });
-            }
-        }
-        Ok(Self {
-            origin: self.origin,
-            tensors,
-        })
+    /// The type of a tensor in the file.
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        self.tensors.get(name).map(|entry| entry.dtype)
+    }
+
+    /// The number of tensors.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether there is no tensor.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    /// The number of values in all tensors together.
+    pub fn parameters(&self) -> usize {
+        self.tensors.values().map(|entry| entry.shape.iter().product::<usize>()).sum()
     }
 
     /// Reads one tensor, in the file's own type and layout.
@@ -84,11 +113,11 @@ impl Weights {
     /// If there is none of that name, or its bytes cannot be read.
     pub fn read(&self, name: &str) -> Result<TensorData> {
         let entry = self.tensors.get(name).ok_or_else(|| self.missing(name, self.names()))?;
-        Ok(TensorData::from_bytes_vec(
-            (entry.read)()?,
-            entry.shape.clone(),
-            entry.dtype,
-        ))
+        self.data(entry, entry.shape.clone())
+    }
+
+    fn data(&self, entry: &Entry, shape: Vec<usize>) -> Result<TensorData> {
+        TensorData::try_from_bytes_vec((entry.read)()?, shape, entry.dtype).map_err(|e| Error::corrupt(&self.origin, e))
     }
 
     fn missing<'a>(&self, name: &str, candidates: impl Iterator<Item = &'a str>) -> Error {
@@ -97,5 +126,12 @@ impl Weights {
             tensor: name.to_owned(),
             nearest: crate::nearest(name, candidates).into_iter().next(),
         }
+    }
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes = self.tensors.iter().map(|(name, entry)| (name, &entry.shape));
+        f.debug_map().entries(shapes).finish()
     }
 }

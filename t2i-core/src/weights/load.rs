@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 use super::Weights;
+use super::convert::{is_finite, to_float};
 use crate::{Error, Result};
 
 impl Weights {
@@ -16,7 +17,8 @@ impl Weights {
     /// and `beta`; and the weight of a 1x1 convolution fits a `Linear` on channels.
     ///
     /// # Errors
-    /// If a tensor is missing, left over, of another shape, no float, or cannot be read.
+    /// If a tensor is missing, left over, of another shape, no float, cannot be read, or holds NaN or infinity: in
+    /// the file, or after the conversion to `dtype`.
     pub fn load<M: Module>(&self, module: M, dtype: FloatDType) -> Result<M> {
         let mut loader = Loader {
             weights: self,
@@ -92,7 +94,7 @@ impl Loader<'_> {
                 found,
             });
         }
-        let pointwise = matches!(entry.shape.as_slice(), [o, i, 1, 1] if [*o, *i] == expected[..]);
+        let pointwise = matches!(entry.shape.as_slice(), [o, i, 1] | [o, i, 1, 1] if [*o, *i] == expected[..]);
         if entry.shape != expected && !pointwise {
             let found = entry.shape.clone();
             return Err(Error::TensorShape {
@@ -102,8 +104,12 @@ impl Loader<'_> {
                 found,
             });
         }
-        let data = TensorData::from_bytes_vec((entry.read)()?, expected, entry.dtype);
-        Ok(data.convert_dtype(self.dtype))
+        let data = to_float(self.weights.data(entry, expected)?, self.dtype);
+        let data = data.map_err(|e| Error::corrupt(&self.weights.origin, format!("tensor `{name}`: {e}")))?;
+        match is_finite(&data) {
+            Ok(true) => Ok(data),
+            _ => Err(Error::TensorNotFinite { origin: origin(), tensor: name.to_owned(), dtype: self.dtype.name() }),
+        }
     }
 
     fn check_all_used(self) -> Result<()> {

@@ -27,7 +27,7 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     }
     let mut entries = BTreeMap::new();
     for (name, info) in header.tensors() {
-        let dtype = float_dtype(info.dtype).ok_or_else(|| Error::TensorType {
+        let dtype = known_dtype(info.dtype).ok_or_else(|| Error::TensorType {
             origin: path.display().to_string(),
             tensor: name.clone(),
             found: format!("{:?}", info.dtype),
@@ -70,7 +70,7 @@ fn read_range(path: &PathBuf, offset: u64, len: usize) -> Result<Vec<u8>> {
 }
 
 /// Integers are kept, for the position tables that old text encoders store; loading a weight from one is an error.
-fn float_dtype(dtype: Dtype) -> Option<DType> {
+fn known_dtype(dtype: Dtype) -> Option<DType> {
     Some(match dtype {
         Dtype::F64 => DType::F64,
         Dtype::F32 => DType::F32,
@@ -78,7 +78,12 @@ fn float_dtype(dtype: Dtype) -> Option<DType> {
         Dtype::BF16 => DType::BF16,
         Dtype::I64 => DType::I64,
         Dtype::I32 => DType::I32,
-        Dtype::U8 => DType::U8,
+        Dtype::I16 => DType::I16,
+        Dtype::I8 => DType::I8,
+        Dtype::U64 => DType::U64,
+        Dtype::U32 => DType::U32,
+        Dtype::U16 => DType::U16,
+        Dtype::U8 | Dtype::BOOL => DType::U8,
         _ => return None,
     })
 }
