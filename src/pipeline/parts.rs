@@ -1,0 +1,106 @@
+//! What a pipeline is put together from.
+
+use burn::tensor::{Device, FloatDType};
+
+use t2i_core::{Checkpoint, Error, Family, Part, Result};
+use t2i_sched::SchedulerConfig;
+use t2i_unet::{UNet, UNetConfig};
+use t2i_vae::{Codec, CodecConfig};
+
+use crate::prompt::TextEncoder;
+
+/// What a pipeline is put together from.
+#[derive(Debug)]
+pub struct Parts {
+    /// None where every prompt comes encoded.
+    pub text_encoders: Vec<TextEncoder>,
+    /// The network.
+    pub unet: UNet,
+    /// The image codec.
+    pub codec: Codec,
+    /// How the model is sampled.
+    pub scheduler: SchedulerConfig,
+    /// Whose defaults apply.
+    pub family: Family,
+    /// XL: zeros stand for an absent negative prompt.
+    pub zeros_for_no_negative: bool,
+    /// The refiner: it is told an aesthetic score in place of the target size.
+    pub wants_aesthetic_score: bool,
+}
+
+impl Parts {
+    /// # Errors
+    /// If a part is missing or corrupt, or an option of a config is unknown or not supported.
+    pub(super) fn load(checkpoint: &Checkpoint, device: &Device, dtype: FloatDType) -> Result<Self> {
+        let family = checkpoint.family();
+        let unet_config = UNetConfig::from_options(checkpoint.options(Part::Unet)?)?;
+        let codec_config = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;
+        Ok(Self {
+            text_encoders: TextEncoder::load_all(checkpoint, device, dtype)?,
+            unet: checkpoint.weights(Part::Unet)?.load(unet_config.init(device), dtype)?,
+            codec: codec_config.load(&checkpoint.weights(Part::Vae)?, device, dtype)?,
+            scheduler: scheduler(checkpoint)?,
+            zeros_for_no_negative: checkpoint.flag("force_zeros_for_empty_prompt", family == Family::SdXl)?,
+            wants_aesthetic_score: checkpoint.flag("requires_aesthetics_score", family == Family::SdXlRefiner)?,
+            family,
+        })
+    }
+
+    /// # Errors
+    /// If the parts do not fit each other.
+    pub(super) fn check(&self) -> Result<()> {
+        let unet = self.unet.config();
+        let width: usize = self.text_encoders.iter().map(|encoder| encoder.model.dim()).sum();
+        if !self.text_encoders.is_empty() {
+            agree(
+                "the text encoders' width",
+                width,
+                "the UNet's cross_attention_dim",
+                unet.cross_attention_dim,
+            )?;
+        }
+        agree(
+            "the codec's latent channels",
+            self.codec.latent_channels(),
+            "the UNet's",
+            unet.out_channels,
+        )?;
+        let pooled = self
+            .text_encoders
+            .last()
+            .and_then(|encoder| encoder.model.projection_dim());
+        match unet.text_time {
+            Some(added) if !self.text_encoders.is_empty() => {
+                let ids = if self.wants_aesthetic_score { 5 } else { 6 };
+                let dim = pooled.unwrap_or(0) + ids * added.addition_time_embed_dim;
+                agree(
+                    "the pooled text and the embedded sizes",
+                    dim,
+                    "the UNet's projection_class_embeddings_input_dim",
+                    added.projection_class_embeddings_input_dim,
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn agree(one: &str, value: usize, other: &str, expected: usize) -> Result<()> {
+    match value == expected {
+        true => Ok(()),
+        false => Err(Error::InvalidValue {
+            field: "model",
+            value: format!("{one}: {value}"),
+            expected: format!("{expected}, {other}"),
+        }),
+    }
+}
+
+/// The model's own scheduler, with what diffusers' pipelines of the family change about it.
+fn scheduler(checkpoint: &Checkpoint) -> Result<SchedulerConfig> {
+    let config = SchedulerConfig::from_options(checkpoint.options(Part::Scheduler)?)?;
+    match checkpoint.family().is_xl() {
+        true => Ok(config),
+        false => config.as_stable_diffusion(),
+    }
+}

@@ -1,0 +1,210 @@
+//! Whole pictures: every case of `tests/golden/pipelines` against what diffusers made of it, from the seed alone.
+
+mod support;
+
+use std::path::PathBuf;
+
+use burn::tensor::TensorData;
+use serde_json::Value;
+use support::{Tensors, device, golden, json, largest, largest_difference, parity};
+use t2i::prelude::*;
+
+/// Of the largest value of the latents.
+const LATENT_TOLERANCE: f32 = 1e-4;
+/// Of the largest value of the encoded prompts.
+const CONTEXT_TOLERANCE: f32 = 2e-5;
+/// Of a pixel in [0, 1]: one step of eight bits.
+const PIXEL_TOLERANCE: f32 = 1.0 / 255.0;
+
+/// `T2I_CASE=sdxl cargo test --release --test golden_pictures` runs the cases whose names contain `sdxl`.
+#[test]
+fn every_case_equals_diffusers() {
+    let names: Vec<String> = json(&pipelines().join("cases.json"));
+    let wanted = std::env::var("T2I_CASE").unwrap_or_default();
+    let failures: Vec<String> = names
+        .iter()
+        .filter(|name| name.contains(&wanted))
+        .filter_map(|name| Case::read(name).check().err())
+        .collect();
+    assert!(names.len() > 70, "only {} cases", names.len());
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+fn pipelines() -> PathBuf {
+    golden().join("pipelines")
+}
+
+/// One picture: its arguments in diffusers' names, and what came out.
+struct Case {
+    name: String,
+    json: Value,
+    tensors: Tensors,
+}
+
+impl Case {
+    fn read(name: &str) -> Self {
+        let folder = pipelines().join("cases").join(name);
+        Self {
+            name: name.to_owned(),
+            json: json(&folder.join("case.json")),
+            tensors: Tensors::open(&folder.join("tensors.safetensors")),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let failed = |error: t2i::Error| format!("{}: {error}", self.name);
+        let pipeline = self.pipeline().map_err(failed)?;
+        let mut run = pipeline
+            .steps(&self.request(&pipeline).map_err(failed)?)
+            .map_err(failed)?;
+        let steps = run.by_ref().collect::<t2i::Result<Vec<_>>>().map_err(failed)?;
+        assert!(!steps.is_empty(), "{}: no step", self.name);
+        let pictures = run.finish().map_err(failed)?;
+        let image = pictures
+            .pixels
+            .clone()
+            .mul_scalar(0.5)
+            .add_scalar(0.5)
+            .clamp(0.0, 1.0)
+            .into_data();
+        self.compare("context", pictures.context.into_data(), CONTEXT_TOLERANCE)?;
+        self.compare(
+            "pooled",
+            pictures
+                .pooled
+                .map_or_else(|| TensorData::zeros::<f32, _>([0]), |p| p.into_data()),
+            CONTEXT_TOLERANCE,
+        )?;
+        self.compare("latents", pictures.latents.into_data(), LATENT_TOLERANCE)?;
+        self.compare_pixels(image)
+    }
+
+    fn compare(&self, name: &str, found: TensorData, tolerance: f32) -> Result<(), String> {
+        let Some(expected) = self.tensors.get(name) else {
+            return Ok(());
+        };
+        if found.shape() != expected.shape() {
+            return Err(format!(
+                "{}: {name} is {:?}, not {:?}",
+                self.name,
+                found.shape(),
+                expected.shape()
+            ));
+        }
+        let error = largest_difference(&found, &expected) / largest(&expected);
+        self.judge(name, error, tolerance)
+    }
+
+    /// The file has f16 pixels, whose rounding is far below a step of eight bits.
+    fn compare_pixels(&self, found: TensorData) -> Result<(), String> {
+        match self.tensors.get("image") {
+            Some(expected) => self.judge("image", largest_difference(&found, &expected), PIXEL_TOLERANCE),
+            None => Ok(()),
+        }
+    }
+
+    fn judge(&self, name: &str, error: f32, tolerance: f32) -> Result<(), String> {
+        parity(&format!("picture `{}`: {name}", self.name), tolerance, error);
+        match error <= tolerance {
+            true => Ok(()),
+            false => Err(format!(
+                "{}: {name} is off by {error:.1e}, more than {tolerance:.1e}",
+                self.name
+            )),
+        }
+    }
+
+    fn pipeline(&self) -> t2i::Result<Pipeline> {
+        let model = pipelines().join(self.json["model"].as_str().expect("a model"));
+        let mut pipeline = Pipeline::load(model, &device(), FloatDType::F32)?;
+        let config = pipelines().join("cases").join(&self.name).join("scheduler_config.json");
+        if config.exists() {
+            pipeline.set_scheduler(SchedulerConfig::from_options(t2i::core::Options::read(&config)?)?);
+        }
+        Ok(pipeline)
+    }
+
+    fn request(&self, pipeline: &Pipeline) -> t2i::Result<Request> {
+        let args = &self.json["args"];
+        let number = |name: &str| args[name].as_f64();
+        let whole = |name: &str| args[name].as_u64().map(|n| n as usize);
+        let pair = |name: &str| args[name].as_array().map(|p| (side(&p[0]), side(&p[1])));
+        let sizes = SizeConditioning {
+            original: pair("original_size"),
+            crop: pair("crops_coords_top_left").unwrap_or_default(),
+            target: pair("target_size"),
+            negative: NegativeSizes {
+                original: pair("negative_original_size"),
+                crop: pair("negative_crops_coords_top_left").unwrap_or_default(),
+                target: pair("negative_target_size"),
+            },
+            aesthetic_score: number("aesthetic_score").unwrap_or(6.0),
+            negative_aesthetic_score: number("negative_aesthetic_score").unwrap_or(2.5),
+        };
+        Ok(Request {
+            prompts: texts(&args["prompt"]),
+            negative_prompts: texts(&args["negative_prompt"]),
+            second_prompts: texts(&args["prompt_2"]),
+            second_negative_prompts: texts(&args["negative_prompt_2"]),
+            images_per_prompt: whole("num_images_per_prompt").unwrap_or(1),
+            seeds: self.json["seeds"]
+                .as_array()
+                .expect("seeds")
+                .iter()
+                .filter_map(Value::as_u64)
+                .collect(),
+            steps: whole("num_inference_steps"),
+            guidance: number("guidance_scale"),
+            guidance_rescale: number("guidance_rescale").unwrap_or(0.0),
+            eta: number("eta").unwrap_or(0.0),
+            width: whole("width"),
+            height: whole("height"),
+            strength: number("strength"),
+            clip_skip: whole("clip_skip"),
+            start: self.start(pipeline)?,
+            sizes,
+            denoising_start: number("denoising_start"),
+            denoising_end: number("denoising_end"),
+            ..Request::new("")
+        })
+    }
+
+    fn start(&self, pipeline: &Pipeline) -> t2i::Result<Start> {
+        let file = |name: &str| {
+            self.json["files"][name]
+                .as_str()
+                .map(|file| pipelines().join("inputs").join(file))
+        };
+        if let Some(base) = self.json["from_cases"]["image"].as_str() {
+            return Ok(Start::Latent {
+                latent: Case::read(base).tensors.tensor("latents"),
+            });
+        }
+        let Some(image) = file("image") else {
+            return Ok(Start::Noise);
+        };
+        let device = pipeline.device();
+        // diffusers brings pictures down to multiples of 8.
+        let [_, _, height, width] = t2i::read_image(&image, device)?.dims();
+        let image = t2i::read_image_resized(&image, width - width % 8, height - height % 8, device)?;
+        Ok(match file("mask_image") {
+            Some(mask) => Start::Inpaint {
+                image,
+                mask: t2i::read_mask(&mask, device)?,
+            },
+            None => Start::Image { image },
+        })
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(texts) => texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn side(value: &Value) -> usize {
+    value.as_u64().expect("a size") as usize
+}

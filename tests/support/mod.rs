@@ -1,0 +1,84 @@
+//! What the golden tests have in common: files, comparison, and the lines that docs/parity.md is made of.
+#![allow(dead_code, reason = "each test file uses its share")]
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::SafeTensors;
+use serde::de::DeserializeOwned;
+
+/// The folder of the golden files.
+pub fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The device of `T2I_TEST_DEVICE`, or the default one.
+pub fn device() -> Device {
+    let name = std::env::var("T2I_TEST_DEVICE").unwrap_or_else(|_| t2i::DEVICES[0].to_owned());
+    t2i::device(&name).expect("T2I_TEST_DEVICE names a device of this build")
+}
+
+/// A JSON file.
+pub fn json<T: DeserializeOwned>(path: &Path) -> T {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The tensors of a safetensors file, as f32.
+pub struct Tensors(Vec<u8>);
+
+impl Tensors {
+    pub fn open(path: &Path) -> Self {
+        Self(std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+    }
+
+    /// The tensor of that name, if there is one.
+    pub fn get(&self, name: &str) -> Option<TensorData> {
+        let file = SafeTensors::deserialize(&self.0).expect("a golden file");
+        let view = file.tensor(name).ok()?;
+        let shape = view.shape().to_vec();
+        let values: Vec<f32> = match view.dtype() {
+            safetensors::Dtype::F32 => view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+            safetensors::Dtype::F16 => view
+                .data()
+                .chunks_exact(2)
+                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            other => panic!("{name} is {other:?}"),
+        };
+        Some(TensorData::new(values, shape))
+    }
+
+    /// The tensor of that name on the device of the tests.
+    pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
+        Tensor::from_data(self.get(name).unwrap_or_else(|| panic!("no tensor {name}")), &device())
+    }
+}
+
+/// The largest difference between two tensors of one shape.
+///
+/// # Panics
+/// If the shapes differ or a value is not finite.
+pub fn largest_difference(found: &TensorData, expected: &TensorData) -> f32 {
+    assert_eq!(found.shape(), expected.shape());
+    let pairs = found.iter::<f32>().zip(expected.iter::<f32>());
+    pairs.fold(0.0, |largest, (a, b)| {
+        assert!(a.is_finite() && b.is_finite(), "found {a}, expected {b}");
+        largest.max((a - b).abs())
+    })
+}
+
+/// The largest magnitude.
+pub fn largest(data: &TensorData) -> f32 {
+    data.iter::<f32>().fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+/// Prints a line for docs/parity.md: `cargo test --release --workspace -- --nocapture | grep '^parity'`.
+#[allow(clippy::print_stdout, reason = "the table is read from here")]
+pub fn parity(part: &str, tolerance: f32, error: f32) {
+    println!("parity | {part} | {tolerance:.1e} | {error:.1e}");
+}
