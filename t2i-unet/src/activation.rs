@@ -1,0 +1,44 @@
+//! The activation functions that a config can name.
+
+use burn::tensor::{Tensor, activation};
+use serde::Deserialize;
+
+/// A function between two layers, by its name in diffusers' configs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Activation {
+    /// `x * sigmoid(x)`: `silu` or `swish`.
+    Silu,
+    /// `x * tanh(ln(1 + e^x))`: `mish`.
+    Mish,
+    /// `x * Phi(x)`, the exact one with the error function: `gelu`.
+    Gelu,
+    /// `max(x, 0)`: `relu`.
+    Relu,
+}
+
+impl Activation {
+    /// Applies the function to every value.
+    pub(crate) fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Silu => activation::silu(x),
+            Self::Mish => activation::mish(x),
+            Self::Gelu => activation::gelu(x),
+            Self::Relu => activation::relu(x),
+        }
+    }
+}
+
+impl TryFrom<String> for Activation {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.to_lowercase().as_str() {
+            "silu" | "swish" => Ok(Self::Silu),
+            "mish" => Ok(Self::Mish),
+            "gelu" => Ok(Self::Gelu),
+            "relu" => Ok(Self::Relu),
+            _ => Err("silu, swish, mish, gelu or relu"),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Attention of the latent to itself and to the context.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{DType, Device, Tensor};
+use t2i_core::nn::attention;
+
+/// What a [`CrossAttention`] looks like.
+pub(crate) struct CrossAttentionConfig {
+    /// Width of the queries and of the output.
+    pub(crate) dim: usize,
+    /// Width of what is looked at.
+    pub(crate) context_dim: usize,
+    pub(crate) heads: usize,
+    /// Whether the scores are computed in f32 whatever the type of the weights.
+    pub(crate) upcast: bool,
+}
+
+/// Multi-head attention. Queries, keys and values have no bias.
+#[derive(Module, Debug)]
+pub(crate) struct CrossAttention {
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: [Linear; 1],
+    heads: usize,
+    upcast: bool,
+}
+
+impl CrossAttentionConfig {
+    pub(crate) fn init(&self, device: &Device) -> CrossAttention {
+        let projection = |from| LinearConfig::new(from, self.dim).with_bias(false).init(device);
+        CrossAttention {
+            to_q: projection(self.dim),
+            to_k: projection(self.context_dim),
+            to_v: projection(self.context_dim),
+            to_out: [LinearConfig::new(self.dim, self.dim).init(device)],
+            heads: self.heads,
+            upcast: self.upcast,
+        }
+    }
+}
+
+impl CrossAttention {
+    /// Self-attention is the case where `context` is `x`.
+    ///
+    /// # Shapes
+    /// - x, output: `[batch, pixels, dim]`
+    /// - context: `[batch, tokens, context_dim]`
+    pub(crate) fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+        let query = self.score_type(self.split_heads(self.to_q.forward(x)));
+        let key = self.score_type(self.split_heads(self.to_k.forward(context.clone())));
+        let value = self.split_heads(self.to_v.forward(context));
+        self.to_out[0].forward(merge_heads(attention(query, key, value)))
+    }
+
+    fn score_type(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.upcast { x.cast(DType::F32) } else { x }
+    }
+
+    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
+        let [batch, tokens, dim] = x.dims();
+        x.reshape([batch, tokens, self.heads, dim / self.heads]).swap_dims(1, 2)
+        // [batch, heads, tokens, dim of a head]
+    }
+}
+
+fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, tokens, dim] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, tokens, heads * dim])
+}

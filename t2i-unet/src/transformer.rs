@@ -1,0 +1,160 @@
+//! The transformer between residual layers: pixels are its tokens.
+
+use burn::module::Module;
+use burn::nn::{GroupNorm, GroupNormConfig, Identity, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+
+use crate::attention::{CrossAttention, CrossAttentionConfig};
+
+/// Epsilon of the transformer's group norm, which is not that of the residual layers.
+/// <https://github.com/huggingface/diffusers/blob/main/src/diffusers/models/transformers/transformer_2d.py>
+const GROUP_NORM_EPS: f64 = 1e-6;
+
+/// What a [`Transformer`] looks like.
+pub(crate) struct TransformerConfig {
+    pub(crate) channels: usize,
+    pub(crate) context_dim: usize,
+    pub(crate) heads: usize,
+    /// How many blocks follow each other.
+    pub(crate) depth: usize,
+    pub(crate) groups: usize,
+    pub(crate) only_cross_attention: bool,
+    pub(crate) upcast_attention: bool,
+}
+
+/// `Transformer2DModel`: transformer blocks on the pixels of a feature map, beside a shortcut.
+#[derive(Module, Debug)]
+pub(crate) struct Transformer {
+    norm: GroupNorm,
+    proj_in: Linear,
+    transformer_blocks: Vec<TransformerBlock>,
+    proj_out: Linear,
+}
+
+/// `BasicTransformerBlock`: self-attention, attention to the context, and a feed-forward network.
+#[derive(Module, Debug)]
+struct TransformerBlock {
+    norm1: LayerNorm,
+    attn1: CrossAttention,
+    norm2: LayerNorm,
+    attn2: CrossAttention,
+    norm3: LayerNorm,
+    ff: FeedForward,
+    only_cross_attention: bool,
+}
+
+/// `dim` to `4 dim` and back. The layer in the middle is dropout in training.
+#[derive(Module, Debug)]
+struct FeedForward {
+    net: (GeGlu, Identity, Linear),
+}
+
+/// A linear layer whose second half gates the first. [Shazeer 2020](https://arxiv.org/abs/2002.05202), equation 6.
+#[derive(Module, Debug)]
+struct GeGlu {
+    proj: Linear,
+}
+
+impl TransformerConfig {
+    pub(crate) fn init(&self, device: &Device) -> Transformer {
+        let linear = || LinearConfig::new(self.channels, self.channels).init(device);
+        Transformer {
+            norm: GroupNormConfig::new(self.groups, self.channels)
+                .with_epsilon(GROUP_NORM_EPS)
+                .init(device),
+            proj_in: linear(),
+            transformer_blocks: (0..self.depth).map(|_| self.init_block(device)).collect(),
+            proj_out: linear(),
+        }
+    }
+
+    fn init_block(&self, device: &Device) -> TransformerBlock {
+        let norm = || LayerNormConfig::new(self.channels).init(device);
+        let source = if self.only_cross_attention {
+            self.context_dim
+        } else {
+            self.channels
+        };
+        TransformerBlock {
+            norm1: norm(),
+            attn1: self.attention(source).init(device),
+            norm2: norm(),
+            attn2: self.attention(self.context_dim).init(device),
+            norm3: norm(),
+            ff: FeedForward::new(self.channels, device),
+            only_cross_attention: self.only_cross_attention,
+        }
+    }
+
+    fn attention(&self, context_dim: usize) -> CrossAttentionConfig {
+        CrossAttentionConfig {
+            dim: self.channels,
+            context_dim,
+            heads: self.heads,
+            upcast: self.upcast_attention,
+        }
+    }
+}
+
+impl Transformer {
+    /// # Shapes
+    /// - x, output: `[batch, channels, height, width]`
+    /// - context: `[batch, tokens, context_dim]`
+    pub(crate) fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let pixels = self
+            .norm
+            .forward(x.clone())
+            .reshape([batch, channels, height * width])
+            .swap_dims(1, 2);
+        // pixels: [batch, height * width, channels]
+        let mut h = self.proj_in.forward(pixels);
+        for block in &self.transformer_blocks {
+            h = block.forward(h, context);
+        }
+        let h = self
+            .proj_out
+            .forward(h)
+            .swap_dims(1, 2)
+            .reshape([batch, channels, height, width]);
+        h + x
+    }
+}
+
+impl TransformerBlock {
+    fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
+        let h = self.norm1.forward(x.clone());
+        let source = if self.only_cross_attention {
+            context.clone()
+        } else {
+            h.clone()
+        };
+        let x = self.attn1.forward(h, source) + x;
+        let x = self.attn2.forward(self.norm2.forward(x.clone()), context.clone()) + x;
+        self.ff.forward(self.norm3.forward(x.clone())) + x
+    }
+}
+
+impl FeedForward {
+    fn new(dim: usize, device: &Device) -> Self {
+        let proj = LinearConfig::new(dim, 8 * dim).init(device);
+        let out = LinearConfig::new(4 * dim, dim).init(device);
+        Self {
+            net: (GeGlu { proj }, Identity, out),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let (geglu, _, out) = &self.net;
+        out.forward(geglu.forward(x))
+    }
+}
+
+impl GeGlu {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let h = self.proj.forward(x);
+        let half = h.dims()[2] / 2;
+        h.clone().narrow(2, 0, half) * gelu(h.narrow(2, half, half))
+    }
+}

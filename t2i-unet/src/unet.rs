@@ -1,0 +1,187 @@
+//! The network: down, middle, up, with skip connections between equal resolutions.
+//! [High-Resolution Image Synthesis with Latent Diffusion Models](https://arxiv.org/abs/2112.10752), section 3.2.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::{DType, Device, Tensor, assert_shape};
+
+use crate::activation::Activation;
+use crate::blocks::{DownBlock, MidBlock, UpBlock};
+use crate::config::{TextTime, UNetConfig};
+use crate::embeddings::{TimestepEmbedding, TimestepEmbeddingConfig, Timesteps};
+use crate::sampling::same_size_conv;
+
+/// What the network is told besides the latent and the timestep. All in f32.
+#[derive(Debug, Clone)]
+pub struct Conditioning {
+    /// The text. `[batch, tokens, cross_attention_dim]`
+    pub context: Tensor<3>,
+    /// The text as one vector; Stable Diffusion XL needs it. `[batch, dim]`
+    pub pooled: Option<Tensor<2>>,
+    /// Sizes in pixels; Stable Diffusion XL needs them. Original height and width, top and left of the crop, and
+    /// target height and width; for the refiner the last two are one, the aesthetic score. `[batch, 6]` or `[batch, 5]`
+    pub time_ids: Option<Tensor<2>>,
+    /// The guidance scale that a latent consistency model shall imitate, by
+    /// [`guidance_embedding`](crate::guidance_embedding). `[batch, time_cond_proj_dim]`
+    pub guidance: Option<Tensor<2>>,
+}
+
+/// The conditional UNet. [`UNetConfig::init`] makes one.
+#[derive(Module, Debug)]
+pub struct UNet {
+    conv_in: Conv2d,
+    time_embedding: TimestepEmbedding,
+    add_embedding: Option<TimestepEmbedding>,
+    down_blocks: Vec<DownBlock>,
+    mid_block: Option<MidBlock>,
+    up_blocks: Vec<UpBlock>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+    #[module(skip)]
+    config: UNetConfig,
+}
+
+impl Conditioning {
+    /// Nothing but text, as Stable Diffusion 1 and 2 want it. `[batch, tokens, cross_attention_dim]`
+    pub fn text(context: Tensor<3>) -> Self {
+        Self {
+            context,
+            pooled: None,
+            time_ids: None,
+            guidance: None,
+        }
+    }
+}
+
+impl UNet {
+    pub(crate) fn new(config: &UNetConfig, device: &Device) -> Self {
+        let first = config.block_out_channels[0];
+        let norm_out = GroupNormConfig::new(config.norm_num_groups, first).with_epsilon(config.norm_eps);
+        Self {
+            conv_in: same_size_conv([config.in_channels, first], config.conv_in_kernel, device),
+            time_embedding: time_embedding(config).init(device),
+            add_embedding: config.text_time.map(|added| add_embedding(config, added).init(device)),
+            down_blocks: config.down_blocks().iter().map(|block| block.init(device)).collect(),
+            mid_block: config.mid_block().map(|block| block.init(device)),
+            up_blocks: config.up_blocks().iter().map(|block| block.init(device)).collect(),
+            conv_norm_out: norm_out.init(device),
+            conv_out: same_size_conv([first, config.out_channels], config.conv_out_kernel, device),
+            config: config.clone(),
+        }
+    }
+
+    /// The config that the network was made from.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+
+    /// The type of the weights, in which the network computes.
+    pub fn dtype(&self) -> DType {
+        self.conv_in.weight.val().dtype()
+    }
+
+    /// What the network predicts for a noisy latent. Height and width may be any numbers.
+    ///
+    /// Inputs and output are f32; the cast to the type of the weights and back happens here.
+    ///
+    /// # Shapes
+    /// - x: `[batch, in_channels, height, width]`
+    /// - timesteps: `[batch]`, what the schedule says for each sample's noise level; may be fractional
+    /// - conditioning: the same batch
+    /// - output: `[batch, out_channels, height, width]`
+    ///
+    /// # Panics
+    /// If the shapes do not agree with each other or the config; if `pooled` or `time_ids` is absent where
+    /// [`needs_added_conditioning`](UNetConfig::needs_added_conditioning); if `guidance` is given to a network
+    /// without `time_cond_proj_dim`.
+    pub fn forward(&self, x: Tensor<4>, timesteps: Tensor<1>, conditioning: &Conditioning) -> Tensor<4> {
+        let [batch, _, _, _] = x.dims();
+        assert_shape!(x, [_, self.config.in_channels, _, _]);
+        assert_shape!(timesteps, [batch]);
+        assert_shape!(conditioning.context, [batch, _, self.config.cross_attention_dim]);
+        let dtype = self.dtype();
+        let time = self.embed(timesteps, conditioning, dtype);
+        let context = conditioning.context.clone().cast(dtype);
+        let x = if self.config.center_input_sample {
+            x * 2.0 - 1.0
+        } else {
+            x
+        };
+        self.layers(x.cast(dtype), &time, &context).cast(DType::F32)
+    }
+
+    /// Everything that the residual layers are told. `[batch, time_dim]`
+    fn embed(&self, timesteps: Tensor<1>, conditioning: &Conditioning, dtype: DType) -> Tensor<2> {
+        let config = &self.config;
+        let sinusoid = timesteps_of(config, config.block_out_channels[0]).forward(timesteps);
+        let guidance = conditioning.guidance.clone().map(|guidance| guidance.cast(dtype));
+        let mut time = self.time_embedding.forward(sinusoid.cast(dtype), guidance);
+        if let (Some(embedding), Some(added)) = (&self.add_embedding, config.text_time) {
+            let text_time = text_time(config, added, conditioning);
+            time = time + embedding.forward(text_time.cast(dtype), None);
+        }
+        if let Some(act) = config.time_embedding_act_fn {
+            time = act.forward(time);
+        }
+        // Every residual layer starts with the same function of it: once is enough.
+        config.act_fn.forward(time)
+    }
+
+    fn layers(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+        let mut x = self.conv_in.forward(x);
+        let mut skips = vec![x.clone()];
+        for block in &self.down_blocks {
+            x = block.forward(x, time, context, &mut skips);
+        }
+        if let Some(block) = &self.mid_block {
+            x = block.forward(x, time, context);
+        }
+        for block in &self.up_blocks {
+            x = block.forward(x, time, context, &mut skips);
+        }
+        let x = self.config.act_fn.forward(self.conv_norm_out.forward(x));
+        self.conv_out.forward(x)
+    }
+}
+
+fn timesteps_of(config: &UNetConfig, dim: usize) -> Timesteps {
+    Timesteps {
+        dim,
+        flip_sin_to_cos: config.flip_sin_to_cos,
+        freq_shift: config.freq_shift,
+    }
+}
+
+fn time_embedding(config: &UNetConfig) -> TimestepEmbeddingConfig {
+    TimestepEmbeddingConfig {
+        dim_in: config.block_out_channels[0],
+        dim_out: config.time_dim(),
+        cond_proj_dim: config.time_cond_proj_dim,
+        act: config.act_fn,
+        post_act: config.timestep_post_act,
+    }
+}
+
+/// The embedding of pooled text and sizes has SiLU whatever the network's function is.
+fn add_embedding(config: &UNetConfig, added: TextTime) -> TimestepEmbeddingConfig {
+    TimestepEmbeddingConfig {
+        dim_in: added.projection_class_embeddings_input_dim,
+        dim_out: config.time_dim(),
+        cond_proj_dim: None,
+        act: Activation::Silu,
+        post_act: None,
+    }
+}
+
+/// Pooled text, then the sinusoid of every size. `[batch, projection_class_embeddings_input_dim]`
+fn text_time(config: &UNetConfig, added: TextTime, conditioning: &Conditioning) -> Tensor<2> {
+    let pooled = conditioning.pooled.clone().expect("this network needs pooled text");
+    let time_ids = conditioning.time_ids.clone().expect("this network needs time_ids");
+    let [batch, ids] = time_ids.dims();
+    let sinusoids = timesteps_of(config, added.addition_time_embed_dim).forward(time_ids.flatten::<1>(0, 1));
+    let sinusoids = sinusoids.reshape([batch, ids * added.addition_time_embed_dim]);
+    let text_time = Tensor::cat(vec![pooled, sinusoids], 1);
+    assert_shape!(text_time, [_, added.projection_class_embeddings_input_dim]);
+    text_time
+}
