@@ -139,6 +139,18 @@ impl ClipTextModel {
         self.text_model.embeddings.position_embedding.weight.lazy_shape()[0]
     }
 
+    /// The width of the hidden states.
+    pub fn dim(&self) -> usize {
+        self.text_model.embeddings.token_embedding.weight.lazy_shape()[1]
+    }
+
+    /// The width of the projection, if there is one.
+    pub fn projection_dim(&self) -> Option<usize> {
+        self.text_projection
+            .as_ref()
+            .map(|projection| projection.weight.lazy_shape()[1])
+    }
+
     fn check_lengths(&self, prompts: &[Vec<u32>], length: usize) -> Result<()> {
         let expected = format!(
             "1 to {} token ids for each of one or more prompts, as many for each",

@@ -148,7 +148,7 @@ impl ClipTextConfig {
             layers: positive(&mut options, "num_hidden_layers", 12)?,
             heads: positive(&mut options, "num_attention_heads", 8)?,
             activation: activation(&mut options)?,
-            layer_norm_eps: options.get("layer_norm_eps", 1e-5)?,
+            layer_norm_eps: layer_norm_eps(&mut options)?,
             end_token: end_token(&mut options)?,
             projection_dim: projection.dim(own_dim, &options)?,
         };
@@ -216,6 +216,13 @@ fn positive(options: &mut Options, name: &str, default: usize) -> Result<usize> 
     match options.get(name, default)? {
         0 => Err(options.unsupported(name, &json!(0), "a positive number")),
         value => Ok(value),
+    }
+}
+
+fn layer_norm_eps(options: &mut Options) -> Result<f64> {
+    match options.get("layer_norm_eps", 1e-5)? {
+        eps if eps > 0.0 => Ok(eps),
+        other => Err(options.unsupported("layer_norm_eps", &json!(other), "a positive number")),
     }
 }
 
