@@ -5,6 +5,7 @@ Pinned: torch 2.15.0, diffusers 0.42.1, safetensors 0.8.0. Everything is seeded:
 unet/<case>/config.json             what diffusers saves for the network
 unet/<case>/weights.safetensors     its weights, f16 (the values are exactly representable)
 unet/<case>/runs.safetensors        f32: `<run>.x`, `.timesteps`, `.context`, `.pooled`, `.time_ids`, `.guidance`, `.output`
+unet/transformer/                   one transformer alone, where every epsilon matters: weights.safetensors, run.safetensors
 unet/embeddings.safetensors         sinusoids of timesteps, of SDXL's sizes, and of LCM's guidance scale
 unet/full_size.json                 published configs with the number of parameters of the network they describe
 """
@@ -14,6 +15,7 @@ import sys
 import torch
 from diffusers import LatentConsistencyModelPipeline, UNet2DConditionModel
 from diffusers.models.embeddings import Timesteps
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from safetensors.torch import save_file
 
 from common import GOLDEN, UNET_GAINS, enliven, fresh, quiet, write_json
@@ -178,6 +180,22 @@ def make_case(name, config, seed):
     save_file(runs, folder / "runs.safetensors")
 
 
+@torch.no_grad()
+def make_transformer():
+    """Input and first projection are so small that the epsilons of both kinds of norm show in the output."""
+    torch.manual_seed(99)
+    transformer = Transformer2DModel(2, 8, 16, norm_num_groups=4, cross_attention_dim=CONTEXT)
+    enliven(transformer, 99, (("proj_in", 2e-3), *UNET_GAINS))
+    transformer.proj_in.bias.mul_(1e-2).copy_(transformer.proj_in.bias.half())
+    folder = fresh(ROOT / "transformer")
+    save_file({k: v.half().contiguous() for k, v in transformer.state_dict().items()}, folder / "weights.safetensors")
+    generator = torch.Generator().manual_seed(99)
+    x = 1e-3 * torch.randn(2, 16, 3, 5, generator=generator)
+    context = torch.randn(2, 5, CONTEXT, generator=generator)
+    run = {"x": x, "context": context, "output": transformer(x, context).sample}
+    save_file({key: value.contiguous() for key, value in run.items()}, folder / "run.safetensors")
+
+
 def make_embeddings():
     t = torch.tensor([0.0, 1.0, 20.5, 499.96, 981.0, 999.0, 1024.0, 4096.0])
     w = torch.tensor([0.0, 0.5, 6.5, 7.5, 14.0])
@@ -284,5 +302,6 @@ if __name__ == "__main__":
     for seed, (name, config) in enumerate(CASES.items(), start=100):
         if name in chosen:
             make_case(name, config, seed)
+    make_transformer()
     make_embeddings()
     make_full_size()
