@@ -151,3 +151,37 @@ impl Merges {
         merges.min_by_key(|(_, merged)| *merged)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn tokens_and_merges_are_the_published_ones() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/configs/sd14/tokenizer");
+        let (Ok(vocab), Ok(merges)) = (
+            std::fs::read_to_string(folder.join("vocab.json")),
+            std::fs::read_to_string(folder.join("merges.txt")),
+        ) else {
+            eprintln!("skipped: no {}", folder.display());
+            return;
+        };
+        let found = vocabulary();
+        assert_eq!(
+            found.ids,
+            serde_json::from_str::<HashMap<String, u32>>(&vocab).expect("a vocabulary")
+        );
+        let lines: Vec<_> = found.merges.iter().map(|(a, b)| format!("{a} {b}")).collect();
+        assert_eq!(lines, merges.lines().skip(1).collect::<Vec<_>>());
+    }
+
+    /// Known without the files: 512 bytes, 48,894 merges and two special tokens, none of them twice.
+    #[test]
+    fn there_are_49408_tokens() {
+        let found = vocabulary();
+        assert_eq!((found.ids.len(), found.merges.len()), (49408, 48894));
+        assert!(found.ids.values().all(|id| *id < 49408));
+    }
+}
