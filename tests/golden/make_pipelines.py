@@ -453,7 +453,7 @@ def cases_sd1():
     case("sd1_default", "sd1", SD, txt2img(), (7,), note=default)
     case("sd1_odd_size", "sd1", SD, txt2img(height=56, width=72), (7,), sampler="euler", keep_context=False,
          note="latents of 7 by 9: odd at every level of the UNet")  # fmt: skip
-    case("sd1_odd_size_ancestral", "sd1", SD, txt2img(height=24, width=8), (8,), sampler="euler_ancestral", keep_context=False,
+    case("sd1_odd_size_ancestral", "sd1", SD, txt2img(height=24, width=8), (9,), sampler="euler_ancestral", keep_context=False,
          note="12 values a draw: torch draws fewer than 16 normals by another path")  # fmt: skip
     two = {"prompt": [PROMPT, APPLE], "negative_prompt": [NEGATIVE, ""]}
     case("sd1_two_prompts", "sd1", SD, txt2img(**two), (5,), sampler="euler_ancestral",
