@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use t2i_core::Result;
+use t2i_core::{Error, Result};
 use t2i_unet::{Conditioning, guidance_embedding};
 
 use super::Pipeline;
@@ -95,5 +95,32 @@ fn each(texts: &[String], prompts: usize) -> Vec<String> {
         [] => vec![String::new(); prompts],
         [one] => vec![one.clone(); prompts],
         each => each.to_vec(),
+    }
+}
+
+/// Checks that encoded prompts fit the network.
+fn check(field: &'static str, pipeline: &Pipeline, encoded: &Encoded) -> Result<()> {
+    let unet = pipeline.unet.config();
+    let [_, _, width] = encoded.context.dims();
+    agree(field, "context", width, unet.cross_attention_dim)?;
+    let Some(added) = unet.text_time else { return Ok(()) };
+    let pooled = encoded.pooled.as_ref().map_or(0, |pooled| pooled.dims()[1]);
+    let sizes = added.addition_time_embed_dim * if pipeline.wants_aesthetic_score { 5 } else { 6 };
+    agree(
+        field,
+        "pooled",
+        pooled,
+        added.projection_class_embeddings_input_dim.saturating_sub(sizes),
+    )
+}
+
+fn agree(field: &'static str, tensor: &str, width: usize, expected: usize) -> Result<()> {
+    match width == expected {
+        true => Ok(()),
+        false => Err(Error::InvalidValue {
+            field,
+            value: format!("a {tensor} of width {width}"),
+            expected: format!("a {tensor} of width {expected}, as the UNet needs it"),
+        }),
     }
 }

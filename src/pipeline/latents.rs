@@ -70,7 +70,14 @@ impl Starter<'_> {
     }
 
     fn from_image(&mut self, image: &Tensor<4>) -> Result<Origin> {
-        let latent = self.latent(image)?;
+        // One generator draws once a picture; several draw each for its own.
+        let [pictures, ..] = image.dims();
+        let draws = if self.request.seeds.len() == 1 {
+            pictures
+        } else {
+            self.request.images()
+        };
+        let latent = self.latent(image, draws)?;
         let noise = self.noise()?;
         let x = self.plan.levels[0].mix(latent, noise.clone());
         Ok(Origin {
@@ -86,16 +93,16 @@ impl Starter<'_> {
         let latent = if trained && all_noise {
             None
         } else {
-            Some(self.latent(image)?)
+            Some(self.latent(image, 1)?)
         };
         let noise = self.noise()?;
         let x = match &latent {
             Some(latent) if !all_noise => self.plan.levels[0].mix(latent.clone(), noise.clone()),
             _ => noise.clone().mul_scalar(self.plan.init_scale),
         };
-        // The reference encodes the masked picture for every model, and so moves its generator.
+        // The reference encodes the masked picture for every model, and so moves its generator; of several, the first.
         let kept_pixels = image.clone() * mask.clone().lower_elem(0.5).float();
-        let masked = self.latent(&kept_pixels)?;
+        let masked = self.latent(&kept_pixels, 1)?;
         let [_, _, height, width] = masked.dims();
         let mask = nearest(mask.clone(), [height, width]);
         let kept = match latent {
@@ -137,32 +144,23 @@ impl Starter<'_> {
         [self.request.images(), codec.latent_channels(), height, width]
     }
 
-    /// A draw from what the codec makes of a picture. One seed makes one draw for all images.
-    /// `[images, 4, height, width]`
-    fn latent(&mut self, image: &Tensor<4>) -> Result<Tensor<4>> {
-        let images = self.request.images();
+    /// Draws of what the codec makes of a picture, repeated for all images. `[images, 4, height, width]`
+    fn latent(&mut self, image: &Tensor<4>, draws: usize) -> Result<Tensor<4>> {
         let posterior = self
             .pipeline
             .codec
             .encode(image.clone().to_device(&self.pipeline.device));
+        let [_, channels, height, width] = self.latent_shape();
         let latent = match posterior.is_random() {
-            true => {
-                let draws = if self.request.seeds.len() == 1 {
-                    image.dims()[0]
-                } else {
-                    images
-                };
-                let [_, channels, height, width] = self.latent_shape();
-                posterior.sample(
-                    self.random
-                        .sample([draws, channels, height, width], &self.pipeline.device),
-                )
-            }
+            true => posterior.sample(
+                self.random
+                    .sample([draws, channels, height, width], &self.pipeline.device),
+            ),
             false => posterior.mode(),
         };
         let latent = check_finite("the codec's encoder", latent)?;
         let [n, ..] = latent.dims();
-        Ok(latent.repeat_dim(0, images / n))
+        Ok(latent.repeat_dim(0, self.request.images() / n))
     }
 }
 

@@ -49,50 +49,15 @@ impl Parts {
     /// # Errors
     /// If the parts do not fit each other.
     pub(super) fn check(&self) -> Result<()> {
-        let unet = self.unet.config();
-        let width: usize = self.text_encoders.iter().map(|encoder| encoder.model.dim()).sum();
-        if !self.text_encoders.is_empty() {
-            agree(
-                "the text encoders' width",
-                width,
-                "the UNet's cross_attention_dim",
-                unet.cross_attention_dim,
-            )?;
+        let (latent, predicted) = (self.codec.latent_channels(), self.unet.config().out_channels);
+        match latent == predicted {
+            true => Ok(()),
+            false => Err(Error::InvalidValue {
+                field: "model",
+                value: format!("a UNet of {predicted} output channels"),
+                expected: format!("a UNet of {latent}, the channels of the codec's latents"),
+            }),
         }
-        agree(
-            "the codec's latent channels",
-            self.codec.latent_channels(),
-            "the UNet's",
-            unet.out_channels,
-        )?;
-        let pooled = self
-            .text_encoders
-            .last()
-            .and_then(|encoder| encoder.model.projection_dim());
-        match unet.text_time {
-            Some(added) if !self.text_encoders.is_empty() => {
-                let ids = if self.wants_aesthetic_score { 5 } else { 6 };
-                let dim = pooled.unwrap_or(0) + ids * added.addition_time_embed_dim;
-                agree(
-                    "the pooled text and the embedded sizes",
-                    dim,
-                    "the UNet's projection_class_embeddings_input_dim",
-                    added.projection_class_embeddings_input_dim,
-                )
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn agree(one: &str, value: usize, other: &str, expected: usize) -> Result<()> {
-    match value == expected {
-        true => Ok(()),
-        false => Err(Error::InvalidValue {
-            field: "model",
-            value: format!("{one}: {value}"),
-            expected: format!("{expected}, {other}"),
-        }),
     }
 }
 

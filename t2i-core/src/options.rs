@@ -28,13 +28,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads a JSON file.
+    /// Reads a JSON file. Python's bare `Infinity`, `-Infinity` and `NaN`, which JSON does not have, become strings.
     ///
     /// # Errors
     /// If the file cannot be read or is not a JSON object.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let json = serde_json::from_str(&text).map_err(|e| Error::corrupt(path, e))?;
+        let json = serde_json::from_str(&quote_non_finite(&text)).map_err(|e| Error::corrupt(path, e))?;
         Self::from_json(path.display().to_string(), json)
     }
 
@@ -147,6 +147,22 @@ impl Options {
     }
 }
 
+/// Puts quotes around the numbers that Python writes and JSON does not have. Every second piece between quotation
+/// marks is inside of a string, and stays.
+fn quote_non_finite(text: &str) -> String {
+    let escaped = text.replace("\\\"", "\0");
+    let pieces = escaped.split('"').enumerate().map(|(i, piece)| match i % 2 {
+        0 => quote_words(piece),
+        _ => piece.to_owned(),
+    });
+    pieces.collect::<Vec<_>>().join("\"").replace('\0', "\\\"")
+}
+
+fn quote_words(piece: &str) -> String {
+    let infinity = piece.replace("-Infinity", "\"-inf\"").replace("Infinity", "\"inf\"");
+    infinity.replace("NaN", "\"nan\"")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +191,13 @@ mod tests {
             .expect_err("mish")
             .to_string();
         assert!(message.contains("mish") && message.contains("silu"), "{message}");
+    }
+
+    #[test]
+    fn python_numbers_that_json_lacks_become_strings() {
+        let text = r#"{"a": -Infinity, "b \\"NaN": NaN, "Infinity": [Infinity, "-Infinity"]}"#;
+        let json: Value = serde_json::from_str(&quote_non_finite(text)).expect("JSON");
+        assert_eq!(json, json!({ "a": "-inf", "b \"NaN": "nan", "Infinity": ["inf", "-Infinity"] }));
     }
 
     #[test]

@@ -24,18 +24,19 @@ impl Noise for Generator {
 }
 
 /// One generator an image: diffusers' `generator=[g0, g1, ...]`. Each image is drawn by its own, so that it is the
-/// image that its seed gives alone. As in diffusers, a list of one serves the whole batch.
+/// image that its seed gives alone. As in diffusers, a list of one serves the whole batch, and a batch of fewer images
+/// than generators is drawn by the first of them.
 ///
 /// # Panics
-/// [`sample`](Noise::sample) panics if there are several generators, but not as many as images.
+/// [`sample`](Noise::sample) panics if there are several generators, but fewer than images.
 impl Noise for Vec<Generator> {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
         if let [one] = self.as_mut_slice() {
             return one.sample(shape, device);
         }
         let [batch, channels, height, width] = shape;
-        assert_eq!(self.len(), batch, "one generator an image");
-        let images = self.iter_mut().map(|g| g.sample([1, channels, height, width], device));
+        assert!(self.len() >= batch, "one generator an image");
+        let images = self.iter_mut().take(batch).map(|g| g.sample([1, channels, height, width], device));
         Tensor::cat(images.collect(), 0)
     }
 }
@@ -75,7 +76,10 @@ impl SharedNoise {
 
 impl Noise for SharedNoise {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).sample(shape, device)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sample(shape, device)
     }
 }
 

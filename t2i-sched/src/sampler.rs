@@ -46,9 +46,9 @@ impl<F: FnMut(Tensor<4>, Level, Level, Denoise<'_>) -> Tensor<4>> Sampler for F 
 }
 
 /// A sampler of any kind, as [`SchedulerConfig::sampler`](crate::SchedulerConfig::sampler) makes it.
-pub type BoxedSampler = Box<dyn Sampler + Send>;
+pub type BoxedSampler<'a> = Box<dyn Sampler + Send + 'a>;
 
-impl Sampler for BoxedSampler {
+impl Sampler for BoxedSampler<'_> {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         (**self).step(x, from, to, denoise)
     }
@@ -149,7 +149,13 @@ where
         self.x = Some(x.clone());
         self.index += 1;
         let (index, level, x0) = (self.index - 1, to, guess);
-        Some(Ok(Progress { index, total, level, x, x0 }))
+        Some(Ok(Progress {
+            index,
+            total,
+            level,
+            x,
+            x0,
+        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

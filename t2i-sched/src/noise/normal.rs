@@ -34,7 +34,7 @@ impl Generator {
         if n < 16 {
             return (0..n).map(|_| self.next_of_pair() as f32).collect();
         }
-        let mut values: Vec<f32> = (0..n).map(|_| self.uniform_f32()).collect();
+        let mut values = self.rand(n);
         values.chunks_exact_mut(16).for_each(box_muller_16);
         if n % 16 != 0 {
             // The last 16 values are drawn anew: some of them a second time.
@@ -43,6 +43,11 @@ impl Generator {
             box_muller_16(tail);
         }
         values
+    }
+
+    /// `torch.rand(n, generator=self)`: the next `n` values, in `[0, 1)`.
+    pub fn rand(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.uniform_f32()).collect()
     }
 
     /// The Box-Muller transform in f64, one value at a time.
