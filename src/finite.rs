@@ -8,10 +8,7 @@ use t2i_core::{Error, Result};
 pub(crate) fn check_finite<const D: usize>(stage: &str, x: Tensor<D>) -> Result<Tensor<D>> {
     match is_finite(&x) {
         true => Ok(x),
-        false => Err(Error::NotFinite {
-            stage: stage.to_owned(),
-            latent: None,
-        }),
+        false => Err(Error::NotFinite { stage: stage.to_owned(), latent: None }),
     }
 }
 

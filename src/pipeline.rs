@@ -64,17 +64,9 @@ impl Pipeline {
     /// If the parts do not fit each other.
     pub fn from_parts(parts: Parts, device: &Device) -> Result<Self> {
         parts.check()?;
-        let layer = if parts.family.is_xl() {
-            Layer::Penultimate
-        } else {
-            Layer::Last
-        };
+        let layer = if parts.family.is_xl() { Layer::Penultimate } else { Layer::Last };
         Ok(Self {
-            prompter: Prompter {
-                encoders: parts.text_encoders,
-                layer,
-                device: device.clone(),
-            },
+            prompter: Prompter { encoders: parts.text_encoders, layer, device: device.clone() },
             unet: parts.unet,
             codec: parts.codec,
             scheduler: parts.scheduler,
@@ -195,11 +187,7 @@ impl Pipeline {
             Start::Inpaint { .. } => "a picture with a mask",
             Start::Latent { .. } => "a latent",
         };
-        Err(Error::InvalidValue {
-            field: "start",
-            value: value.to_owned(),
-            expected: expected.to_owned(),
-        })
+        Err(Error::InvalidValue { field: "start", value: value.to_owned(), expected: expected.to_owned() })
     }
 
     fn check_mask(&self, image: &Tensor<4>, mask: &Tensor<4>) -> Result<()> {

@@ -88,14 +88,9 @@ impl TextEncoder {
     /// # Errors
     /// If one cannot be loaded.
     pub(crate) fn load_all(checkpoint: &Checkpoint, device: &Device, dtype: FloatDType) -> Result<Vec<Self>> {
-        let parts = [
-            (Part::TextEncoder, Part::Tokenizer),
-            (Part::TextEncoder2, Part::Tokenizer2),
-        ];
+        let parts = [(Part::TextEncoder, Part::Tokenizer), (Part::TextEncoder2, Part::Tokenizer2)];
         let present = parts.into_iter().filter(|(encoder, _)| checkpoint.has(*encoder));
-        present
-            .map(|(encoder, tokenizer)| Self::load(checkpoint, encoder, tokenizer, device, dtype))
-            .collect()
+        present.map(|(encoder, tokenizer)| Self::load(checkpoint, encoder, tokenizer, device, dtype)).collect()
     }
 
     fn load(
@@ -113,11 +108,7 @@ impl TextEncoder {
             None if checkpoint.family().pads_with_zero(encoder) => Tokenizer::built_in_zero_padded(),
             None => Tokenizer::built_in(),
         };
-        Ok(Self {
-            tokenizer,
-            model,
-            is_second,
-        })
+        Ok(Self { tokenizer, model, is_second })
     }
 
     fn forward(&self, prompts: &[String], device: &Device) -> Result<TextOutput> {
@@ -128,20 +119,13 @@ impl TextEncoder {
 impl Encoded {
     /// What stands for an absent negative prompt in models that were trained so.
     pub(crate) fn zeros_like(&self) -> Self {
-        Self {
-            context: self.context.zeros_like(),
-            pooled: self.pooled.as_ref().map(|pooled| pooled.zeros_like()),
-        }
+        Self { context: self.context.zeros_like(), pooled: self.pooled.as_ref().map(|pooled| pooled.zeros_like()) }
     }
 
     /// Every row `n` times, one after the other.
     pub(crate) fn repeat_each(self, n: usize) -> Self {
         let [rows, tokens, dim] = self.context.dims();
-        let context = self
-            .context
-            .unsqueeze_dim::<4>(1)
-            .repeat_dim(1, n)
-            .reshape([rows * n, tokens, dim]);
+        let context = self.context.unsqueeze_dim::<4>(1).repeat_dim(1, n).reshape([rows * n, tokens, dim]);
         let pooled = self.pooled.map(|pooled| {
             let [rows, dim] = pooled.dims();
             pooled.unsqueeze_dim::<3>(1).repeat_dim(1, n).reshape([rows * n, dim])

@@ -169,9 +169,7 @@ impl Request {
 
     /// The number of prompts.
     pub(crate) fn prompt_count(&self) -> usize {
-        self.encoded
-            .as_ref()
-            .map_or(self.prompts.len(), |encoded| encoded.context.dims()[0])
+        self.encoded.as_ref().map_or(self.prompts.len(), |encoded| encoded.context.dims()[0])
     }
 
     /// Checks what can be checked without a model.
@@ -197,32 +195,12 @@ impl Request {
         if let Some(negative) = &self.encoded_negative {
             one_or_each("encoded_negative", negative.context.dims()[0], self.prompt_count())?;
         }
-        within(
-            "strength",
-            self.strength,
-            |s| s > 0.0 && s <= 1.0,
-            "above 0 and at most 1",
-        )?;
+        within("strength", self.strength, |s| s > 0.0 && s <= 1.0, "above 0 and at most 1")?;
         within("guidance", self.guidance, f64::is_finite, "a finite number")?;
-        within(
-            "guidance_rescale",
-            Some(self.guidance_rescale),
-            |r| (0.0..=1.0).contains(&r),
-            "between 0 and 1",
-        )?;
+        within("guidance_rescale", Some(self.guidance_rescale), |r| (0.0..=1.0).contains(&r), "between 0 and 1")?;
         within("eta", Some(self.eta), |e| (0.0..=1.0).contains(&e), "between 0 and 1")?;
-        within(
-            "denoising_start",
-            self.denoising_start,
-            |d| d > 0.0 && d < 1.0,
-            "above 0 and below 1",
-        )?;
-        within(
-            "denoising_end",
-            self.denoising_end,
-            |d| d > 0.0 && d < 1.0,
-            "above 0 and below 1",
-        )?;
+        within("denoising_start", self.denoising_start, |d| d > 0.0 && d < 1.0, "above 0 and below 1")?;
+        within("denoising_end", self.denoising_end, |d| d > 0.0 && d < 1.0, "above 0 and below 1")?;
         self.check_hand_over()
     }
 
@@ -234,21 +212,13 @@ impl Request {
             _ => return Ok(()),
         };
         let value = self.denoising_start.map_or("absent".to_owned(), |d| d.to_string());
-        Err(Error::InvalidValue {
-            field: "denoising_start",
-            value,
-            expected,
-        })
+        Err(Error::InvalidValue { field: "denoising_start", value, expected })
     }
 }
 
 fn at_least_one(field: &'static str, value: usize) -> Result<()> {
     match value {
-        0 => Err(Error::InvalidValue {
-            field,
-            value: "0".to_owned(),
-            expected: "at least 1".to_owned(),
-        }),
+        0 => Err(Error::InvalidValue { field, value: "0".to_owned(), expected: "at least 1".to_owned() }),
         _ => Ok(()),
     }
 }
@@ -266,11 +236,9 @@ fn one_or_each(field: &'static str, given: usize, each: usize) -> Result<()> {
 
 fn within(field: &'static str, value: Option<f64>, right: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
     match value {
-        Some(value) if !right(value) => Err(Error::InvalidValue {
-            field,
-            value: value.to_string(),
-            expected: expected.to_owned(),
-        }),
+        Some(value) if !right(value) => {
+            Err(Error::InvalidValue { field, value: value.to_string(), expected: expected.to_owned() })
+        }
         _ => Ok(()),
     }
 }

@@ -21,11 +21,8 @@ const PIXEL_TOLERANCE: f32 = 1.0 / 255.0;
 fn every_case_equals_diffusers() {
     let names: Vec<String> = json(&pipelines().join("cases.json"));
     let wanted = std::env::var("T2I_CASE").unwrap_or_default();
-    let failures: Vec<String> = names
-        .iter()
-        .filter(|name| name.contains(&wanted))
-        .filter_map(|name| Case::read(name).check().err())
-        .collect();
+    let failures: Vec<String> =
+        names.iter().filter(|name| name.contains(&wanted)).filter_map(|name| Case::read(name).check().err()).collect();
     assert!(names.len() > 70, "only {} cases", names.len());
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
@@ -54,25 +51,15 @@ impl Case {
     fn check(&self) -> Result<(), String> {
         let failed = |error: t2i::Error| format!("{}: {error}", self.name);
         let pipeline = self.pipeline().map_err(failed)?;
-        let mut run = pipeline
-            .steps(&self.request(&pipeline).map_err(failed)?)
-            .map_err(failed)?;
+        let mut run = pipeline.steps(&self.request(&pipeline).map_err(failed)?).map_err(failed)?;
         let steps = run.by_ref().collect::<t2i::Result<Vec<_>>>().map_err(failed)?;
         assert!(!steps.is_empty(), "{}: no step", self.name);
         let pictures = run.finish().map_err(failed)?;
-        let image = pictures
-            .pixels
-            .clone()
-            .mul_scalar(0.5)
-            .add_scalar(0.5)
-            .clamp(0.0, 1.0)
-            .into_data();
+        let image = pictures.pixels.clone().mul_scalar(0.5).add_scalar(0.5).clamp(0.0, 1.0).into_data();
         self.compare("context", pictures.context.into_data(), CONTEXT_TOLERANCE)?;
         self.compare(
             "pooled",
-            pictures
-                .pooled
-                .map_or_else(|| TensorData::zeros::<f32, _>([0]), |p| p.into_data()),
+            pictures.pooled.map_or_else(|| TensorData::zeros::<f32, _>([0]), |p| p.into_data()),
             CONTEXT_TOLERANCE,
         )?;
         self.compare("latents", pictures.latents.into_data(), LATENT_TOLERANCE)?;
@@ -84,12 +71,7 @@ impl Case {
             return Ok(());
         };
         if found.shape() != expected.shape() {
-            return Err(format!(
-                "{}: {name} is {:?}, not {:?}",
-                self.name,
-                found.shape(),
-                expected.shape()
-            ));
+            return Err(format!("{}: {name} is {:?}, not {:?}", self.name, found.shape(), expected.shape()));
         }
         let error = largest_difference(&found, &expected) / largest(&expected);
         self.judge(name, error, tolerance)
@@ -107,10 +89,7 @@ impl Case {
         parity(&format!("picture `{}`: {name}", self.name), tolerance, error);
         match error <= tolerance {
             true => Ok(()),
-            false => Err(format!(
-                "{}: {name} is off by {error:.1e}, more than {tolerance:.1e}",
-                self.name
-            )),
+            false => Err(format!("{}: {name} is off by {error:.1e}, more than {tolerance:.1e}", self.name)),
         }
     }
 
@@ -147,12 +126,7 @@ impl Case {
             second_prompts: texts(&args["prompt_2"]),
             second_negative_prompts: texts(&args["negative_prompt_2"]),
             images_per_prompt: whole("num_images_per_prompt").unwrap_or(1),
-            seeds: self.json["seeds"]
-                .as_array()
-                .expect("seeds")
-                .iter()
-                .filter_map(Value::as_u64)
-                .collect(),
+            seeds: self.json["seeds"].as_array().expect("seeds").iter().filter_map(Value::as_u64).collect(),
             steps: whole("num_inference_steps"),
             guidance: number("guidance_scale"),
             guidance_rescale: number("guidance_rescale").unwrap_or(0.0),
@@ -170,15 +144,9 @@ impl Case {
     }
 
     fn start(&self, pipeline: &Pipeline) -> t2i::Result<Start> {
-        let file = |name: &str| {
-            self.json["files"][name]
-                .as_str()
-                .map(|file| pipelines().join("inputs").join(file))
-        };
+        let file = |name: &str| self.json["files"][name].as_str().map(|file| pipelines().join("inputs").join(file));
         if let Some(base) = self.json["from_cases"]["image"].as_str() {
-            return Ok(Start::Latent {
-                latent: Case::read(base).tensors.tensor("latents"),
-            });
+            return Ok(Start::Latent { latent: Case::read(base).tensors.tensor("latents") });
         }
         let Some(image) = file("image") else {
             return Ok(Start::Noise);
@@ -188,10 +156,7 @@ impl Case {
         let [_, _, height, width] = t2i::read_image(&image, device)?.dims();
         let image = t2i::read_image_resized(&image, width - width % 8, height - height % 8, device)?;
         Ok(match file("mask_image") {
-            Some(mask) => Start::Inpaint {
-                image,
-                mask: t2i::read_mask(&mask, device)?,
-            },
+            Some(mask) => Start::Inpaint { image, mask: t2i::read_mask(&mask, device)? },
             None => Start::Image { image },
         })
     }

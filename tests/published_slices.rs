@@ -36,10 +36,7 @@ struct Case {
 impl Case {
     fn read(name: &str) -> Self {
         let folder = published().join("cases").join(name);
-        Self {
-            json: json(&folder.join("case.json")),
-            folder,
-        }
+        Self { json: json(&folder.join("case.json")), folder }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -48,21 +45,11 @@ impl Case {
         let expected: Vec<f32> = numbers(&self.json["expected"]);
         let found = last_corner(&pictures);
         let tolerance = self.json["tolerance"].as_f64().expect("a tolerance") as f32;
-        let error = found
-            .iter()
-            .zip(&expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
-        parity(
-            &format!("published slice `{name}` ({})", self.text("test")),
-            tolerance,
-            error,
-        );
+        let error = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        parity(&format!("published slice `{name}` ({})", self.text("test")), tolerance, error);
         match found.len() == expected.len() && error <= tolerance {
             true => Ok(()),
-            false => Err(format!(
-                "{name}: {found:?}, published {expected:?}, tolerance {tolerance}"
-            )),
+            false => Err(format!("{name}: {found:?}, published {expected:?}, tolerance {tolerance}")),
         }
     }
 
@@ -119,9 +106,7 @@ impl Case {
         let mut config: serde_json::Map<String, Value> = json(&path);
         let of_the_pipeline = ["force_zeros_for_empty_prompt", "requires_aesthetics_score"];
         config.retain(|name, value| {
-            let is_part = value
-                .as_array()
-                .is_some_and(|part| part.len() == 2 && !part[0].is_number());
+            let is_part = value.as_array().is_some_and(|part| part.len() == 2 && !part[0].is_number());
             !is_part && !of_the_pipeline.contains(&name.as_str())
         });
         Options::from_json(path.display().to_string(), Value::Object(config))
@@ -134,10 +119,7 @@ impl Case {
             context: tensors.tensor(context),
             pooled: pooled.map(|pooled| tensors.tensor(pooled)),
         };
-        let positive = encoded(
-            context["context"].as_str().expect("a context"),
-            context["pooled"].as_str(),
-        );
+        let positive = encoded(context["context"].as_str().expect("a context"), context["pooled"].as_str());
         let negative = match context["negative_context"].as_str() {
             None | Some("zeros") => None,
             Some(name) => Some(encoded(name, context["negative_pooled"].as_str())),
@@ -191,17 +173,10 @@ fn baked(folder: &Path) -> t2i::Result<Weights> {
             Some(offset) => {
                 generator.rand(offset as usize - position);
                 position = offset as usize + count;
-                generator
-                    .rand(count)
-                    .iter()
-                    .map(|u| (f64::from(*u) * (high - low) + low) as f32)
-                    .collect()
+                generator.rand(count).iter().map(|u| (f64::from(*u) * (high - low) + low) as f32).collect()
             }
         };
-        tensors.insert(
-            line[0].as_str().expect("a name").to_owned(),
-            TensorData::new(values, shape),
-        );
+        tensors.insert(line[0].as_str().expect("a name").to_owned(), TensorData::new(values, shape));
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("weights.safetensors");
@@ -221,20 +196,9 @@ fn last_corner(pictures: &Pictures) -> Vec<f32> {
         height - 3..height,
         width - 3..width,
     ]);
-    corner
-        .mul_scalar(0.5)
-        .add_scalar(0.5)
-        .clamp(0.0, 1.0)
-        .into_data()
-        .iter::<f32>()
-        .collect()
+    corner.mul_scalar(0.5).add_scalar(0.5).clamp(0.0, 1.0).into_data().iter::<f32>().collect()
 }
 
 fn numbers(value: &Value) -> Vec<f32> {
-    value
-        .as_array()
-        .expect("numbers")
-        .iter()
-        .map(|n| n.as_f64().expect("a number") as f32)
-        .collect()
+    value.as_array().expect("numbers").iter().map(|n| n.as_f64().expect("a number") as f32).collect()
 }

@@ -21,11 +21,7 @@ pub(super) struct Blend<S> {
 impl<S: Sampler> Sampler for Blend<S> {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         self.left = self.left.saturating_sub(1);
-        let around = Around {
-            latent: &self.latent,
-            noise: &self.noise,
-            mask: &self.mask,
-        };
+        let around = Around { latent: &self.latent, noise: &self.noise, mask: &self.mask };
         let mut first = true;
         let mut denoise = |x: Tensor<4>, level: Level| match std::mem::take(&mut first) {
             true => denoise(x, level),

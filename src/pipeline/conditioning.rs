@@ -20,15 +20,11 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(pipeline: &Pipeline, request: &Request, settings: &Settings) -> Result<Self> {
         let positive = positive(pipeline, request)?;
-        let negative = settings
-            .guidance
-            .map(|_| negative(pipeline, request, &positive))
-            .transpose()?;
+        let negative = settings.guidance.map(|_| negative(pipeline, request, &positive)).transpose()?;
+        check("encoded", pipeline, &positive)?;
+        negative.as_ref().map_or(Ok(()), |negative| check("encoded_negative", pipeline, negative))?;
         let n = request.images_per_prompt;
-        Ok(Self {
-            positive: positive.repeat_each(n),
-            negative: negative.map(|negative| negative.repeat_each(n)),
-        })
+        Ok(Self { positive: positive.repeat_each(n), negative: negative.map(|negative| negative.repeat_each(n)) })
     }
 
     /// Of the negative prompts, then of the prompts, in one batch.
@@ -42,12 +38,10 @@ impl Told {
             None => self.positive.context.clone(),
         };
         let added = pipeline.unet.config().needs_added_conditioning();
-        let pooled = added.then(|| self.positive.pooled.clone()).flatten().map(|positive| {
-            batch(
-                self.negative.as_ref().and_then(|negative| negative.pooled.clone()),
-                positive,
-            )
-        });
+        let pooled = added
+            .then(|| self.positive.pooled.clone())
+            .flatten()
+            .map(|positive| batch(self.negative.as_ref().and_then(|negative| negative.pooled.clone()), positive));
         let time_ids = added.then(|| {
             let (positive, negative) = size_ids(pipeline, request, settings);
             let each = |ids: Tensor<2>| ids.repeat_dim(0, request.images());
@@ -57,12 +51,7 @@ impl Told {
             let scales = Tensor::full([request.images()], settings.guidance_scale - 1.0, &pipeline.device);
             guidance_embedding(scales, dim)
         });
-        Conditioning {
-            context,
-            pooled,
-            time_ids,
-            guidance,
-        }
+        Conditioning { context, pooled, time_ids, guidance }
     }
 }
 
@@ -71,9 +60,7 @@ fn positive(pipeline: &Pipeline, request: &Request) -> Result<Encoded> {
         return Ok(encoded.clone());
     }
     let second = each(&request.second_prompts, request.prompts.len());
-    pipeline
-        .prompter
-        .encode(&request.prompts, &second, request.clip_skip.unwrap_or(0))
+    pipeline.prompter.encode(&request.prompts, &second, request.clip_skip.unwrap_or(0))
 }
 
 fn negative(pipeline: &Pipeline, request: &Request, positive: &Encoded) -> Result<Encoded> {
@@ -106,12 +93,7 @@ fn check(field: &'static str, pipeline: &Pipeline, encoded: &Encoded) -> Result<
     let Some(added) = unet.text_time else { return Ok(()) };
     let pooled = encoded.pooled.as_ref().map_or(0, |pooled| pooled.dims()[1]);
     let sizes = added.addition_time_embed_dim * if pipeline.wants_aesthetic_score { 5 } else { 6 };
-    agree(
-        field,
-        "pooled",
-        pooled,
-        added.projection_class_embeddings_input_dim.saturating_sub(sizes),
-    )
+    agree(field, "pooled", pooled, added.projection_class_embeddings_input_dim.saturating_sub(sizes))
 }
 
 fn agree(field: &'static str, tensor: &str, width: usize, expected: usize) -> Result<()> {

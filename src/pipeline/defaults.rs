@@ -27,9 +27,7 @@ impl Settings {
             steps: request.steps.unwrap_or(50),
             guidance: (guidance_scale > 1.0 && !told_guidance).then_some(guidance_scale),
             guidance_scale,
-            strength: request
-                .strength
-                .unwrap_or_else(|| strength(pipeline.family, &request.start)),
+            strength: request.strength.unwrap_or_else(|| strength(pipeline.family, &request.start)),
             width,
             height,
         })
@@ -62,11 +60,8 @@ fn size(pipeline: &Pipeline, request: &Request) -> Result<(usize, usize)> {
         Start::Latent { latent } => Some((latent.dims(), factor)),
     };
     let started = started.map(|([_, _, height, width], factor)| (width * factor, height * factor));
-    let [height, width] = pipeline
-        .unet
-        .config()
-        .sample_size
-        .unwrap_or(if pipeline.family.is_xl() { [128; 2] } else { [64; 2] });
+    let [height, width] =
+        pipeline.unet.config().sample_size.unwrap_or(if pipeline.family.is_xl() { [128; 2] } else { [64; 2] });
     let own = (width * factor, height * factor);
     let width = side("width", request.width, started.map(|s| s.0), own.0)?;
     let height = side("height", request.height, started.map(|s| s.1), own.1)?;
@@ -94,11 +89,7 @@ fn multiple(field: &'static str, value: usize, factor: usize) -> Result<()> {
         false => Err(Error::InvalidValue {
             field,
             value: value.to_string(),
-            expected: format!(
-                "a multiple of {unit}, as {} or {}",
-                value - value % unit,
-                value.next_multiple_of(unit)
-            ),
+            expected: format!("a multiple of {unit}, as {} or {}", value - value % unit, value.next_multiple_of(unit)),
         }),
     }
 }

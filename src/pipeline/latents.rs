@@ -51,50 +51,30 @@ impl Starter<'_> {
             Start::Noise => self.from_noise(),
             Start::Image { image } => self.from_image(image),
             Start::Inpaint { image, mask } => self.from_masked(image, mask),
-            Start::Latent { latent } => Ok(Origin {
-                x: latent.clone(),
-                noise: None,
-                kept: None,
-            }),
+            Start::Latent { latent } => Ok(Origin { x: latent.clone(), noise: None, kept: None }),
         }
     }
 
     fn from_noise(&mut self) -> Result<Origin> {
         let noise = self.noise()?;
         let x = noise.clone().mul_scalar(self.plan.init_scale);
-        Ok(Origin {
-            x,
-            noise: Some(noise),
-            kept: None,
-        })
+        Ok(Origin { x, noise: Some(noise), kept: None })
     }
 
     fn from_image(&mut self, image: &Tensor<4>) -> Result<Origin> {
         // One generator draws once a picture; several draw each for its own.
         let [pictures, ..] = image.dims();
-        let draws = if self.request.seeds.len() == 1 {
-            pictures
-        } else {
-            self.request.images()
-        };
+        let draws = if self.request.seeds.len() == 1 { pictures } else { self.request.images() };
         let latent = self.latent(image, draws)?;
         let noise = self.noise()?;
         let x = self.plan.levels[0].mix(latent, noise.clone());
-        Ok(Origin {
-            x,
-            noise: Some(noise),
-            kept: None,
-        })
+        Ok(Origin { x, noise: Some(noise), kept: None })
     }
 
     fn from_masked(&mut self, image: &Tensor<4>, mask: &Tensor<4>) -> Result<Origin> {
         let trained = self.pipeline.is_inpainting_model();
         let all_noise = self.settings.strength == 1.0;
-        let latent = if trained && all_noise {
-            None
-        } else {
-            Some(self.latent(image, 1)?)
-        };
+        let latent = if trained && all_noise { None } else { Some(self.latent(image, 1)?) };
         let noise = self.noise()?;
         let x = match &latent {
             Some(latent) if !all_noise => self.plan.levels[0].mix(latent.clone(), noise.clone()),
@@ -112,11 +92,7 @@ impl Starter<'_> {
                 Kept::Shown(Tensor::cat(vec![mask, masked], 1))
             }
         };
-        Ok(Origin {
-            x,
-            noise: Some(noise),
-            kept: Some(kept),
-        })
+        Ok(Origin { x, noise: Some(noise), kept: Some(kept) })
     }
 
     /// The first draw, or what the request gives in its place. `[images, 4, height, width]`
@@ -137,25 +113,16 @@ impl Starter<'_> {
 
     fn latent_shape(&self) -> [usize; 4] {
         let codec = &self.pipeline.codec;
-        let (height, width) = (
-            self.settings.height / codec.factor(),
-            self.settings.width / codec.factor(),
-        );
+        let (height, width) = (self.settings.height / codec.factor(), self.settings.width / codec.factor());
         [self.request.images(), codec.latent_channels(), height, width]
     }
 
     /// Draws of what the codec makes of a picture, repeated for all images. `[images, 4, height, width]`
     fn latent(&mut self, image: &Tensor<4>, draws: usize) -> Result<Tensor<4>> {
-        let posterior = self
-            .pipeline
-            .codec
-            .encode(image.clone().to_device(&self.pipeline.device));
+        let posterior = self.pipeline.codec.encode(image.clone().to_device(&self.pipeline.device));
         let [_, channels, height, width] = self.latent_shape();
         let latent = match posterior.is_random() {
-            true => posterior.sample(
-                self.random
-                    .sample([draws, channels, height, width], &self.pipeline.device),
-            ),
+            true => posterior.sample(self.random.sample([draws, channels, height, width], &self.pipeline.device)),
             false => posterior.mode(),
         };
         let latent = check_finite("the codec's encoder", latent)?;
@@ -166,8 +133,5 @@ impl Starter<'_> {
 
 /// The mask at the size of the latent, as torch's `interpolate` makes it by default.
 fn nearest(mask: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    interpolate(
-        mask,
-        InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
-    )
+    interpolate(mask, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
 }

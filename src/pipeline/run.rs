@@ -48,13 +48,7 @@ impl<'a> Run<'a> {
         let plan = pipeline.plan(request, &settings)?;
         let told = Told::new(pipeline, request, &settings)?;
         let random = SharedNoise::seeded_each(&request.seeds);
-        let mut starter = Starter {
-            pipeline,
-            request,
-            settings: &settings,
-            plan: &plan,
-            random: random.clone(),
-        };
+        let mut starter = Starter { pipeline, request, settings: &settings, plan: &plan, random: random.clone() };
         let Origin { x, noise, kept } = starter.origin()?;
         let sampler = match sampler {
             Some(sampler) => sampler,
@@ -146,16 +140,7 @@ fn keep<'a>(
     match (kept, noise) {
         (Some(Kept::Blended { latent, mask }), Some(noise)) => {
             let (noise, left) = (noise.clone(), plan.timesteps.len());
-            (
-                Box::new(Blend {
-                    sampler,
-                    latent,
-                    noise,
-                    mask,
-                    left,
-                }),
-                None,
-            )
+            (Box::new(Blend { sampler, latent, noise, mask, left }), None)
         }
         (Some(Kept::Shown(masked)), _) => (sampler, Some(masked)),
         _ => (sampler, None),

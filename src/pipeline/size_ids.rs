@@ -16,12 +16,7 @@ pub(super) fn size_ids(pipeline: &Pipeline, request: &Request, settings: &Settin
     let device = &pipeline.device;
     if pipeline.wants_aesthetic_score {
         let positive = row(original, sizes.crop, &[sizes.aesthetic_score], device);
-        let negative = row(
-            negative_original,
-            sizes.negative.crop,
-            &[sizes.negative_aesthetic_score],
-            device,
-        );
+        let negative = row(negative_original, sizes.negative.crop, &[sizes.negative_aesthetic_score], device);
         return (positive, negative);
     }
     let positive = row(original, sizes.crop, &pair(target), device);
