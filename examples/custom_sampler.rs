@@ -43,9 +43,5 @@ fn midpoint(x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tenso
 /// Half-way in `sigma / alpha`.
 fn between(from: Level, to: Level) -> Level {
     let sigma = (from.to_ve().sigma + to.to_ve().sigma) / 2.0;
-    if from.alpha == 1.0 {
-        Level::ve(sigma)
-    } else {
-        Level::ve(sigma).to_vp()
-    }
+    if from.alpha == 1.0 { Level::ve(sigma) } else { Level::ve(sigma).to_vp() }
 }

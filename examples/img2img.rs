@@ -34,12 +34,5 @@ fn run(args: &Args) -> Result<(), t2i::Error> {
     let (width, height) = args.common.size(common::size_of(&image));
     let image = t2i::read_image_resized(&args.image, width, height, pipeline.device())?;
     let start = Start::Image { image };
-    args.common.run(
-        &pipeline,
-        &Request {
-            start,
-            strength: args.strength,
-            ..request
-        },
-    )
+    args.common.run(&pipeline, &Request { start, strength: args.strength, ..request })
 }

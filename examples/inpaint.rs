@@ -37,14 +37,7 @@ fn run(args: &Args) -> Result<(), t2i::Error> {
     let image = t2i::read_image_resized(&args.image, width, height, pipeline.device())?;
     let mask = t2i::read_mask_resized(&args.mask, width, height, pipeline.device())?;
     let start = Start::Inpaint { image, mask };
-    args.common.run(
-        &pipeline,
-        &Request {
-            start,
-            strength: args.strength,
-            ..request
-        },
-    )
+    args.common.run(&pipeline, &Request { start, strength: args.strength, ..request })
 }
 
 impl Args {

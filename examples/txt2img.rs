@@ -33,18 +33,8 @@ fn run(args: &Args) -> Result<(), t2i::Error> {
     let Some(path) = &args.refiner else {
         return args.common.run(&base, &request);
     };
-    let latent = base.latents(&Request {
-        denoising_end: Some(args.handover),
-        ..request.clone()
-    })?;
+    let latent = base.latents(&Request { denoising_end: Some(args.handover), ..request.clone() })?;
     let refiner = args.common.load(path)?;
     let start = Start::Latent { latent };
-    args.common.run(
-        &refiner,
-        &Request {
-            start,
-            denoising_start: Some(args.handover),
-            ..request
-        },
-    )
+    args.common.run(&refiner, &Request { start, denoising_start: Some(args.handover), ..request })
 }

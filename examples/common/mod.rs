@@ -98,10 +98,7 @@ impl Options {
 
     /// The size that a picture of the given (width, height) is brought to: as asked for, or down to multiples of 8.
     pub fn size(&self, (width, height): (usize, usize)) -> (usize, usize) {
-        (
-            self.width.unwrap_or(width - width % 8),
-            self.height.unwrap_or(height - height % 8),
-        )
+        (self.width.unwrap_or(width - width % 8), self.height.unwrap_or(height - height % 8))
     }
 
     /// The request that these options describe.
@@ -110,11 +107,7 @@ impl Options {
             negative_prompts: self.negative_prompt.iter().cloned().collect(),
             images_per_prompt: self.batch,
             seeds: vec![self.seed],
-            noise: self
-                .init_noise
-                .as_deref()
-                .map(|path| noise(path, pipeline))
-                .transpose()?,
+            noise: self.init_noise.as_deref().map(|path| noise(path, pipeline)).transpose()?,
             steps: self.steps,
             guidance: self.guidance,
             guidance_rescale: self.guidance_rescale,
@@ -153,11 +146,7 @@ impl Options {
     fn write(&self, pictures: &Pictures) -> Result<(), t2i::Error> {
         let [n, _, _, _] = pictures.pixels.dims();
         for i in 0..n {
-            let path = if n == 1 {
-                self.output.clone()
-            } else {
-                numbered(&self.output, i)
-            };
+            let path = if n == 1 { self.output.clone() } else { numbered(&self.output, i) };
             t2i::write_png(&path, pictures.pixels.clone().narrow(0, i, 1))?;
             eprintln!("{}", path.display());
         }
