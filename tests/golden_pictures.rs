@@ -86,15 +86,19 @@ impl Case {
     }
 
     fn judge(&self, name: &str, error: f32, tolerance: f32) -> Result<(), String> {
-        parity(&format!("picture `{}`: {name}", self.name), tolerance, error);
+        parity(&format!("whole picture, {}: {name}", self.text("model")), &self.name, tolerance, error);
         match error <= tolerance {
             true => Ok(()),
             false => Err(format!("{}: {name} is off by {error:.1e}, more than {tolerance:.1e}", self.name)),
         }
     }
 
+    fn text(&self, field: &str) -> &str {
+        self.json[field].as_str().unwrap_or_else(|| panic!("{}: no {field}", self.name))
+    }
+
     fn pipeline(&self) -> t2i::Result<Pipeline> {
-        let model = pipelines().join(self.json["model"].as_str().expect("a model"));
+        let model = pipelines().join(self.text("model"));
         let mut pipeline = Pipeline::load(model, &device(), FloatDType::F32)?;
         let config = pipelines().join("cases").join(&self.name).join("scheduler_config.json");
         if config.exists() {

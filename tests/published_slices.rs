@@ -46,7 +46,7 @@ impl Case {
         let found = last_corner(&pictures);
         let tolerance = self.json["tolerance"].as_f64().expect("a tolerance") as f32;
         let error = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        parity(&format!("published slice `{name}` ({})", self.text("test")), tolerance, error);
+        parity("diffusers' published test slices", name, tolerance, error);
         match found.len() == expected.len() && error <= tolerance {
             true => Ok(()),
             false => Err(format!("{name}: {found:?}, published {expected:?}, tolerance {tolerance}")),

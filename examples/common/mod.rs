@@ -87,6 +87,7 @@ impl Options {
         spinner.enable_steady_tick(std::time::Duration::from_millis(100));
         let mut pipeline = Pipeline::load(model, &t2i::device(&self.device)?, self.dtype)?;
         spinner.finish_and_clear();
+        eprintln!("loaded {} in {:.1} s", model.display(), spinner.elapsed().as_secs_f64());
         if let Some(path) = &self.scheduler_config {
             pipeline.set_scheduler(SchedulerConfig::from_options(t2i::core::Options::read(path)?)?);
         }
@@ -139,8 +140,11 @@ impl Options {
             step?;
             bar.inc(1);
         }
-        bar.finish_with_message("decoding");
-        self.write(&run.finish()?)
+        bar.set_message("decoding");
+        let pictures = run.finish()?;
+        bar.finish_and_clear();
+        eprintln!("made in {:.1} s", bar.elapsed().as_secs_f64());
+        self.write(&pictures)
     }
 
     fn write(&self, pictures: &Pictures) -> Result<(), t2i::Error> {

@@ -38,16 +38,12 @@ impl Tensors {
         let view = file.tensor(name).ok()?;
         let shape = view.shape().to_vec();
         let values: Vec<f32> = match view.dtype() {
-            safetensors::Dtype::F32 => view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-            safetensors::Dtype::F16 => view
-                .data()
-                .chunks_exact(2)
-                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
+            safetensors::Dtype::F32 => {
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+            }
+            safetensors::Dtype::F16 => {
+                view.data().chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+            }
             other => panic!("{name} is {other:?}"),
         };
         Some(TensorData::new(values, shape))
@@ -77,8 +73,8 @@ pub fn largest(data: &TensorData) -> f32 {
     data.iter::<f32>().fold(0.0, |largest, value| largest.max(value.abs()))
 }
 
-/// Prints a line for docs/parity.md: `cargo test --release --workspace -- --nocapture | grep '^parity'`.
+/// Prints a line for `tests/golden/parity.py`, which makes docs/parity.md.
 #[allow(clippy::print_stdout, reason = "the table is read from here")]
-pub fn parity(part: &str, tolerance: f32, error: f32) {
-    println!("parity | {part} | {tolerance:.1e} | {error:.1e}");
+pub fn parity(part: &str, case: &str, tolerance: f32, error: f32) {
+    println!("parity | {part} | {case} | {tolerance:.1e} | {error:.1e}");
 }
