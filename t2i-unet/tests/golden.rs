@@ -70,7 +70,7 @@ fn check(case: &str) {
     for run in SIZES {
         let got = forward(&unet, &runs, run);
         let error = error(got, runs.get(&format!("{run}.output")));
-        println!("{case} {run}: {error:.1e}");
+        println!("parity | UNet, one call | {case} {run} | {TOLERANCE:.1e} | {error:.1e}");
         assert!(error <= TOLERANCE, "{case} {run}: {error:e}");
     }
 }
@@ -129,7 +129,7 @@ fn half_types_stay_close() {
             assert_eq!(unet.dtype(), dtype.into());
             let runs = Golden::open(&format!("{case}/runs.safetensors"));
             let error = error(forward(&unet, &runs, "9x11"), runs.get("9x11.output"));
-            println!("{case} {dtype:?}: {error:.1e}");
+            println!("parity | UNet, one call, {dtype:?} | {case} | {tolerance:.1e} | {error:.1e}");
             assert!(error <= tolerance, "{case} {dtype:?}: {error:e}");
         }
     }
