@@ -51,12 +51,8 @@ impl ClipTextConfig {
                     token_embedding: embedding(self.vocab_size),
                     position_embedding: embedding(self.positions),
                 },
-                encoder: Encoder {
-                    layers: (0..self.layers).map(|_| Layer::new(self, device)).collect(),
-                },
-                final_layer_norm: LayerNormConfig::new(self.hidden_size)
-                    .with_epsilon(self.layer_norm_eps)
-                    .init(device),
+                encoder: Encoder { layers: (0..self.layers).map(|_| Layer::new(self, device)).collect() },
+                final_layer_norm: LayerNormConfig::new(self.hidden_size).with_epsilon(self.layer_norm_eps).init(device),
             },
             text_projection: self.projection_dim.map(projection),
             end_token: self.end_token,
@@ -92,15 +88,9 @@ impl ClipTextModel {
         for layer in &self.text_model.encoder.layers {
             hidden.push(layer.forward(hidden[hidden.len() - 1].clone()));
         }
-        let last = self
-            .text_model
-            .final_layer_norm
-            .forward(hidden[hidden.len() - 1].clone());
+        let last = self.text_model.final_layer_norm.forward(hidden[hidden.len() - 1].clone());
         let pooled = at_tokens(last.clone(), self.end_positions(ids));
-        let text_embeds = self
-            .text_projection
-            .as_ref()
-            .map(|projection| projection.forward(pooled.clone()));
+        let text_embeds = self.text_projection.as_ref().map(|projection| projection.forward(pooled.clone()));
         TextOutput {
             hidden_states: hidden.into_iter().map(|hidden| hidden.cast(FloatDType::F32)).collect(),
             last_hidden_state: last.cast(FloatDType::F32),
@@ -146,16 +136,11 @@ impl ClipTextModel {
 
     /// The width of the projection, if there is one.
     pub fn projection_dim(&self) -> Option<usize> {
-        self.text_projection
-            .as_ref()
-            .map(|projection| projection.weight.lazy_shape()[1])
+        self.text_projection.as_ref().map(|projection| projection.weight.lazy_shape()[1])
     }
 
     fn check_lengths(&self, prompts: &[Vec<u32>], length: usize) -> Result<()> {
-        let expected = format!(
-            "1 to {} token ids for each of one or more prompts, as many for each",
-            self.positions()
-        );
+        let expected = format!("1 to {} token ids for each of one or more prompts, as many for each", self.positions());
         let wrong = |length: usize| Error::InvalidValue {
             field: "prompt",
             value: format!("{length} token ids long"),
@@ -164,10 +149,7 @@ impl ClipTextModel {
         if length == 0 || length > self.positions() {
             return Err(wrong(length));
         }
-        prompts
-            .iter()
-            .find(|ids| ids.len() != length)
-            .map_or(Ok(()), |ids| Err(wrong(ids.len())))
+        prompts.iter().find(|ids| ids.len() != length).map_or(Ok(()), |ids| Err(wrong(ids.len())))
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {
@@ -187,9 +169,7 @@ impl ClipTextModel {
     /// token gets a higher rank.
     fn end_positions(&self, ids: Tensor<2, Int>) -> Tensor<2, Int> {
         let [_, tokens] = ids.dims();
-        let earlier = Tensor::<1, Int>::arange(0..tokens as i64, &ids.device())
-            .flip([0])
-            .unsqueeze::<2>();
+        let earlier = Tensor::<1, Int>::arange(0..tokens as i64, &ids.device()).flip([0]).unsqueeze::<2>();
         let key = match self.end_token {
             EndToken::HighestId => ids,
             EndToken::Id(id) => ids.equal_elem(id).int(),
@@ -203,11 +183,7 @@ impl Embeddings {
     fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, tokens] = ids.dims();
         let positions = self.position_embedding.weight.val();
-        assert!(
-            tokens <= positions.dims()[0],
-            "{tokens} tokens, but {} positions",
-            positions.dims()[0]
-        );
+        assert!(tokens <= positions.dims()[0], "{tokens} tokens, but {} positions", positions.dims()[0]);
         self.token_embedding.forward(ids) + positions.slice_dim(0, 0..tokens).unsqueeze::<3>()
     }
 }

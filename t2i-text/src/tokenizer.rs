@@ -103,16 +103,8 @@ impl Tokenizer {
         id(&tokens.unknown)?;
         let pad = tokens.pad.content.clone();
         let pipeline = pipeline::build(vocabulary, tokens, bos, eos)?;
-        let pad = pipeline
-            .token_to_id(&pad)
-            .ok_or_else(|| format!("the padding token `{pad}` is empty"))?;
-        Ok(Self {
-            pipeline,
-            bos,
-            eos,
-            pad,
-            max_length,
-        })
+        let pad = pipeline.token_to_id(&pad).ok_or_else(|| format!("the padding token `{pad}` is empty"))?;
+        Ok(Self { pipeline, bos, eos, pad, max_length })
     }
 
     /// The ids of a prompt of any length, between the begin and the end token.
@@ -124,10 +116,7 @@ impl Tokenizer {
     ///
     /// [`cut_off`](Tokenizer::cut_off) says what was lost.
     pub fn encode_batch(&self, prompts: &[impl AsRef<str>]) -> Vec<Vec<u32>> {
-        prompts
-            .iter()
-            .map(|prompt| self.fit(self.encode(prompt.as_ref())))
-            .collect()
+        prompts.iter().map(|prompt| self.fit(self.encode(prompt.as_ref()))).collect()
     }
 
     /// Pads or cuts the ids of one prompt to [`max_length`](Tokenizer::max_length). The end token survives the cut.

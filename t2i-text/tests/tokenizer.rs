@@ -34,9 +34,7 @@ fn golden<T: DeserializeOwned>(file: &str) -> T {
 
 /// A published tokenizer, where the reference data is at hand.
 fn published(folder: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/reference/configs")
-        .join(folder);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/configs").join(folder);
     if !path.exists() {
         eprintln!("skipped: no {}", path.display());
     }
@@ -59,46 +57,26 @@ fn prompts_are_padded_and_cut_as_by_the_reference() {
     let golden: ClipIds = golden("clip_ids.json");
     let (end, zero) = (Tokenizer::built_in(), Tokenizer::built_in_zero_padded());
     for (i, expected) in &golden.fitted {
-        assert_eq!(
-            &end.encode_batch(&[&golden.prompts[*i]])[0],
-            expected,
-            "{:?}",
-            golden.prompts[*i]
-        );
+        assert_eq!(&end.encode_batch(&[&golden.prompts[*i]])[0], expected, "{:?}", golden.prompts[*i]);
     }
     for (i, expected) in &golden.zero_fitted {
-        assert_eq!(
-            &zero.encode_batch(&[&golden.prompts[*i]])[0],
-            expected,
-            "{:?}",
-            golden.prompts[*i]
-        );
+        assert_eq!(&zero.encode_batch(&[&golden.prompts[*i]])[0], expected, "{:?}", golden.prompts[*i]);
     }
 }
 
 #[test]
 fn published_folders_give_the_same_ids() {
     let golden: ClipIds = golden("clip_ids.json");
-    for (folder, zero_padded) in [
-        ("sd14/tokenizer", false),
-        ("sdxl/tokenizer", false),
-        ("sd21/tokenizer", true),
-        ("sdxl/tokenizer_2", true),
-    ] {
+    for (folder, zero_padded) in
+        [("sd14/tokenizer", false), ("sdxl/tokenizer", false), ("sd21/tokenizer", true), ("sdxl/tokenizer_2", true)]
+    {
         let Some(path) = published(folder) else { return };
         let tokenizer = Tokenizer::from_folder(path).unwrap();
-        assert_eq!(
-            (tokenizer.bos(), tokenizer.eos(), tokenizer.max_length()),
-            (49406, 49407, 77)
-        );
+        assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.max_length()), (49406, 49407, 77));
         assert_eq!(tokenizer.pad(), if zero_padded { 0 } else { 49407 });
         assert_eq!(tokenizer.vocab_size(), 49408);
         for (i, prompt) in golden.prompts.iter().enumerate() {
-            let expected = if zero_padded {
-                golden.zero_padded(i)
-            } else {
-                &golden.ids[i]
-            };
+            let expected = if zero_padded { golden.zero_padded(i) } else { &golden.ids[i] };
             assert_eq!(&tokenizer.encode(prompt), expected, "{folder}: {prompt:?}");
         }
     }
@@ -113,14 +91,7 @@ fn both_kinds_of_vocabulary_files_are_read() {
         let tokenizer = Tokenizer::from_folder(Path::new(GOLDEN).join(folder)).unwrap();
         let ids: Vec<Vec<u32>> = serde_json::from_value(field(folder)).unwrap();
         let fitted: Vec<Vec<u32>> = serde_json::from_value(field(&format!("{folder}_fitted"))).unwrap();
-        assert_eq!(
-            prompts
-                .iter()
-                .map(|prompt| tokenizer.encode(prompt))
-                .collect::<Vec<_>>(),
-            ids,
-            "{folder}"
-        );
+        assert_eq!(prompts.iter().map(|prompt| tokenizer.encode(prompt)).collect::<Vec<_>>(), ids, "{folder}");
         assert_eq!(tokenizer.encode_batch(&prompts), fitted, "{folder}");
     }
 }
@@ -137,10 +108,7 @@ fn what_is_cut_off_is_said() {
     let tokenizer = Tokenizer::built_in();
     assert_eq!(tokenizer.cut_off(""), None);
     assert_eq!(tokenizer.cut_off(&"word ".repeat(75)), None);
-    assert_eq!(
-        tokenizer.cut_off(&("word ".repeat(75) + "Lost Words")),
-        Some("Lost Words")
-    );
+    assert_eq!(tokenizer.cut_off(&("word ".repeat(75) + "Lost Words")), Some("Lost Words"));
     // 75 letters in one token each; the tail begins within a character that is three tokens long, or at it.
     let emoji = "🦀".repeat(40);
     let tail = tokenizer.cut_off(&emoji).unwrap();
@@ -154,10 +122,7 @@ fn a_prompt_of_10_000_words_is_cut_to_77_tokens() {
     assert_eq!(tokenizer.encode(&prompt).len(), 10_002);
     let ids = &tokenizer.encode_batch(&[&prompt])[0];
     assert_eq!((ids.len(), ids[0], ids[76]), (77, 49406, 49407));
-    assert_eq!(
-        tokenizer.cut_off(&prompt).unwrap().trim_end().split(' ').count(),
-        10_000 - 75
-    );
+    assert_eq!(tokenizer.cut_off(&prompt).unwrap().trim_end().split(' ').count(), 10_000 - 75);
 }
 
 #[test]
@@ -170,10 +135,7 @@ fn one_word_of_a_million_letters_is_no_problem() {
 fn an_empty_prompt_is_begin_end_and_padding() {
     let ids = Tokenizer::built_in_zero_padded().encode_batch(&[""]);
     assert_eq!(ids[0][..3], [49406, 49407, 0]);
-    assert_eq!(
-        Tokenizer::built_in().encode_batch(&[] as &[&str]),
-        Vec::<Vec<u32>>::new()
-    );
+    assert_eq!(Tokenizer::built_in().encode_batch(&[] as &[&str]), Vec::<Vec<u32>>::new());
 }
 
 // ---------------------------------------------------------------- broken folders
@@ -182,11 +144,7 @@ fn an_empty_prompt_is_begin_end_and_padding() {
 fn folder(changes: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in ["vocab.json", "merges.txt", "tokenizer_config.json"] {
-        std::fs::copy(
-            Path::new(GOLDEN).join("tiny_plain").join(file),
-            folder.path().join(file),
-        )
-        .unwrap();
+        std::fs::copy(Path::new(GOLDEN).join("tiny_plain").join(file), folder.path().join(file)).unwrap();
     }
     for (file, text) in changes {
         match text.is_empty() {
@@ -232,10 +190,7 @@ fn corrupt_files_are_named() {
         ("special_tokens_map.json", "[]"),
         ("added_tokens.json", r#"["<toy>"]"#),
         ("tokenizer.json", r#"{ "model": {} }"#),
-        (
-            "tokenizer.json",
-            r#"{ "model": { "vocab": { "a": 0 }, "merges": ["a"] } }"#,
-        ),
+        ("tokenizer.json", r#"{ "model": { "vocab": { "a": 0 }, "merges": ["a"] } }"#),
     ];
     for (file, text) in cases {
         match error(&[(file, text)]) {
@@ -252,17 +207,9 @@ fn merges_and_special_tokens_must_be_in_the_vocabulary() {
         ("merges.txt", "a Q\n".to_owned(), "`Q`"),
         ("merges.txt", "a z\n".to_owned(), "`az`"),
         // `tokenizers` alone panics at this one.
-        (
-            "merges.txt",
-            "<|startoftext|> <|endoftext|>\n".to_owned(),
-            "`<|startoftext|><|endoftext|>`",
-        ),
+        ("merges.txt", "<|startoftext|> <|endoftext|>\n".to_owned(), "`<|startoftext|><|endoftext|>`"),
         ("merges.txt", format!("{long} {long}\n"), "zzz"),
-        (
-            "tokenizer_config.json",
-            r#"{ "unk_token": "<unk>" }"#.to_owned(),
-            "`<unk>`",
-        ),
+        ("tokenizer_config.json", r#"{ "unk_token": "<unk>" }"#.to_owned(), "`<unk>`"),
     ];
     for (file, text, culprit) in cases {
         let error = error(&[(file, &text)]);

@@ -103,11 +103,7 @@ impl ClipTextConfig {
     /// # Errors
     /// If an option is unknown, of a wrong type, or has a value that is not supported.
     pub fn from_options(mut options: Options) -> Result<Self> {
-        match options
-            .peek("text_config")
-            .or(options.peek("text_config_dict"))
-            .is_some()
-        {
+        match options.peek("text_config").or(options.peek("text_config_dict")).is_some() {
             true => Self::from_nested(options),
             false => {
                 let projection = Projection::of_architecture(&mut options)?;
@@ -123,12 +119,7 @@ impl ClipTextConfig {
         let dim = options.get("projection_dim", DEFAULT_PROJECTION)?;
         options.only("architectures", &[json!(["CLIPModel"]), Value::Null])?;
         options.only("model_type", &[json!("clip")])?;
-        options.ignore(&[
-            "vision_config",
-            "vision_config_dict",
-            "logit_scale_init_value",
-            "initializer_factor",
-        ]);
+        options.ignore(&["vision_config", "vision_config_dict", "logit_scale_init_value", "initializer_factor"]);
         options.ignore(NO_EFFECT);
         let origin = format!("{}, `text_config`", options.origin());
         options.finish()?;
@@ -162,12 +153,7 @@ impl ClipTextConfig {
         options.only("per_layer_config", &[json!({}), Value::Null])?;
         options.only("tie_last_hidden_states", &[json!(false), Value::Null])?;
         options.only("quantization_config", &[Value::Null])?;
-        options.ignore(&[
-            "attention_dropout",
-            "dropout",
-            "initializer_factor",
-            "initializer_range",
-        ]);
+        options.ignore(&["attention_dropout", "dropout", "initializer_factor", "initializer_range"]);
         options.ignore(NO_EFFECT);
         options.finish()?;
         Ok(config)

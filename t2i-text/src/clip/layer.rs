@@ -36,11 +36,7 @@ struct Mlp {
 impl Layer {
     pub(super) fn new(config: &ClipTextConfig, device: &Device) -> Self {
         let dim = config.hidden_size;
-        let norm = || {
-            LayerNormConfig::new(dim)
-                .with_epsilon(config.layer_norm_eps)
-                .init(device)
-        };
+        let norm = || LayerNormConfig::new(dim).with_epsilon(config.layer_norm_eps).init(device);
         let linear = |input, output| LinearConfig::new(input, output).init(device);
         Self {
             layer_norm1: norm(),

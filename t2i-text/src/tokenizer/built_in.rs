@@ -44,10 +44,7 @@ impl Alphabet {
         let (mut bytes, others): (Vec<_>, Vec<_>) = (0..=u8::MAX).partition(printable);
         bytes.extend(others);
         let mut id_of_byte = [0; BYTES as usize];
-        bytes
-            .iter()
-            .zip(0..)
-            .for_each(|(byte, id)| id_of_byte[usize::from(*byte)] = id);
+        bytes.iter().zip(0..).for_each(|(byte, id)| id_of_byte[usize::from(*byte)] = id);
         Self { bytes, id_of_byte }
     }
 
@@ -82,23 +79,13 @@ fn spelling(clip: &Tokenizer, alphabet: &Alphabet, id: u32) -> (Vec<u8>, bool) {
         let bytes = |bytes: &[u8]| alphabet.ids(bytes, false).into_iter().map(token).collect::<Vec<_>>();
         let text = clip.decode([bytes(before), vec![token(id)], bytes(after)].concat());
         let lost = text.matches(char::REPLACEMENT_CHARACTER).count();
-        (
-            lost,
-            text.as_bytes()[before.len().min(text.len())..].to_vec(),
-            after.len(),
-        )
+        (lost, text.as_bytes()[before.len().min(text.len())..].to_vec(), after.len())
     };
     let whole = spell(&[], &[]);
-    let completions = || {
-        BEFORE
-            .iter()
-            .flat_map(|before| AFTER.iter().map(|after| spell(before, after)))
-    };
+    let completions = || BEFORE.iter().flat_map(|before| AFTER.iter().map(|after| spell(before, after)));
     let (_, mut bytes, after) = match whole.0 {
         0 => whole,
-        _ => completions()
-            .min_by_key(|(lost, ..)| *lost)
-            .expect("there are completions"),
+        _ => completions().min_by_key(|(lost, ..)| *lost).expect("there are completions"),
     };
     bytes.truncate(bytes.len() - after);
     let end_of_word = bytes.pop_if(|last| *last == b' ').is_some();
@@ -106,27 +93,12 @@ fn spelling(clip: &Tokenizer, alphabet: &Alphabet, id: u32) -> (Vec<u8>, bool) {
 }
 
 /// Beginnings of characters, for tokens that begin with the rest of one. The empty one is tried first.
-const BEFORE: [&[u8]; 7] = [
-    &[],
-    &[0xC3],
-    &[0xE1],
-    &[0xF1],
-    &[0xE1, 0x80],
-    &[0xF1, 0x80],
-    &[0xF1, 0x80, 0x80],
-];
+const BEFORE: [&[u8]; 7] = [&[], &[0xC3], &[0xE1], &[0xF1], &[0xE1, 0x80], &[0xF1, 0x80], &[0xF1, 0x80, 0x80]];
 
 /// Ends of characters, for tokens that end with the beginning of one. Some beginnings allow only a low, some only a
 /// high second byte.
-const AFTER: [&[u8]; 7] = [
-    &[],
-    &[0x80],
-    &[0xA0],
-    &[0x80, 0x80],
-    &[0xA0, 0x80],
-    &[0x80, 0x80, 0x80],
-    &[0xA0, 0x80, 0x80],
-];
+const AFTER: [&[u8]; 7] =
+    [&[], &[0x80], &[0xA0], &[0x80, 0x80], &[0xA0, 0x80], &[0x80, 0x80, 0x80], &[0xA0, 0x80, 0x80]];
 
 /// The merges learned so far, by the ids of the pair.
 #[derive(Default)]
@@ -138,9 +110,7 @@ impl Merges {
         while let Some((at, merged)) = self.first_merge(&letters) {
             letters.splice(at..at + 2, [merged]);
         }
-        let [a, b] = letters[..] else {
-            unreachable!("a token of CLIP is a merge of two earlier ones")
-        };
+        let [a, b] = letters[..] else { unreachable!("a token of CLIP is a merge of two earlier ones") };
         self.0.insert((a, b), id);
         (a, b)
     }
@@ -161,18 +131,14 @@ mod tests {
     #[test]
     fn tokens_and_merges_are_the_published_ones() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/configs/sd14/tokenizer");
-        let (Ok(vocab), Ok(merges)) = (
-            std::fs::read_to_string(folder.join("vocab.json")),
-            std::fs::read_to_string(folder.join("merges.txt")),
-        ) else {
+        let (Ok(vocab), Ok(merges)) =
+            (std::fs::read_to_string(folder.join("vocab.json")), std::fs::read_to_string(folder.join("merges.txt")))
+        else {
             eprintln!("skipped: no {}", folder.display());
             return;
         };
         let found = vocabulary();
-        assert_eq!(
-            found.ids,
-            serde_json::from_str::<HashMap<String, u32>>(&vocab).expect("a vocabulary")
-        );
+        assert_eq!(found.ids, serde_json::from_str::<HashMap<String, u32>>(&vocab).expect("a vocabulary"));
         let lines: Vec<_> = found.merges.iter().map(|(a, b)| format!("{a} {b}")).collect();
         assert_eq!(lines, merges.lines().skip(1).collect::<Vec<_>>());
     }

@@ -29,9 +29,7 @@ fn from_vocab_and_merges(folder: &Path) -> Result<Vocabulary> {
     let ids = json(&folder.join("vocab.json"))?;
     let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
     let lines = text.lines().filter(|line| !line.starts_with("#version"));
-    let merges = lines
-        .map(|line| pair(line).map_err(|detail| Error::corrupt(&path, detail)))
-        .collect::<Result<_>>()?;
+    let merges = lines.map(|line| pair(line).map_err(|detail| Error::corrupt(&path, detail))).collect::<Result<_>>()?;
     Ok(Vocabulary { ids, merges })
 }
 
@@ -64,13 +62,7 @@ fn from_tokenizer_json(path: &Path) -> Result<(Vocabulary, Vec<AddedToken>)> {
     });
     let merges = merges.collect::<Result<_>>()?;
     let added = added_tokens.into_iter().map(TokenJson::into).collect();
-    Ok((
-        Vocabulary {
-            ids: model.vocab,
-            merges,
-        },
-        added,
-    ))
+    Ok((Vocabulary { ids: model.vocab, merges }, added))
 }
 
 fn pair(line: &str) -> Result<(String, String), String> {
@@ -124,10 +116,7 @@ impl From<SpecialJson> for AddedToken {
     fn from(token: SpecialJson) -> Self {
         match token {
             SpecialJson::Text(content) => Self::from(content, true),
-            SpecialJson::Rules(token) => Self {
-                special: true,
-                ..token.into()
-            },
+            SpecialJson::Rules(token) => Self { special: true, ..token.into() },
         }
     }
 }
@@ -151,27 +140,14 @@ fn special_tokens(folder: &Path, added: Vec<AddedToken>) -> Result<(SpecialToken
             declared = map.get(name, None)?.or(declared);
         }
         let token = declared.map_or_else(|| AddedToken::from(default, true), SpecialJson::into);
-        Ok(others
-            .iter()
-            .find(|other| other.content == token.content)
-            .cloned()
-            .unwrap_or(token))
+        Ok(others.iter().find(|other| other.content == token.content).cloned().unwrap_or(token))
     };
     let bos = token("bos_token", "<|startoftext|>")?;
     let eos = token("eos_token", "<|endoftext|>")?;
     let unknown = token("unk_token", "<|endoftext|>")?;
     let pad = token("pad_token", "<|endoftext|>")?;
     let max_length = max_length(&mut config)?;
-    Ok((
-        SpecialTokens {
-            bos,
-            eos,
-            unknown,
-            pad,
-            others,
-        },
-        max_length,
-    ))
+    Ok((SpecialTokens { bos, eos, unknown, pad, others }, max_length))
 }
 
 /// Tokens that transformers 4 wrote beside the vocabulary, in the order of their ids.
@@ -183,10 +159,7 @@ fn added_tokens_json(folder: &Path) -> Result<Vec<AddedToken>> {
     let ids: HashMap<String, u32> = json(&path)?;
     let mut tokens: Vec<_> = ids.into_iter().collect();
     tokens.sort_by_key(|(_, id)| *id);
-    Ok(tokens
-        .into_iter()
-        .map(|(content, _)| AddedToken::from(content, false))
-        .collect())
+    Ok(tokens.into_iter().map(|(content, _)| AddedToken::from(content, false)).collect())
 }
 
 /// # Errors

@@ -16,10 +16,8 @@ use super::{SpecialTokens, Vocabulary};
 const END_OF_WORD: &str = "</w>";
 
 /// Special tokens, contractions, runs of letters, single digits, runs of anything else.
-const WORDS: &str = concat!(
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|",
-    r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-);
+const WORDS: &str =
+    concat!(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|", r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+");
 
 /// # Errors
 /// A sentence about what is wrong with the vocabulary.
@@ -33,13 +31,7 @@ pub(super) fn build(vocabulary: Vocabulary, tokens: SpecialTokens, bos: u32, eos
     tokenizer.with_post_processor(Some(ends));
     // Of two special tokens with one content the last decides how the text is searched for it: padding with the end
     // token turns off the search in lower case.
-    let SpecialTokens {
-        bos,
-        eos,
-        unknown,
-        pad,
-        others,
-    } = tokens;
+    let SpecialTokens { bos, eos, unknown, pad, others } = tokens;
     let tokens = others.into_iter().chain([bos, eos, unknown, pad]);
     tokenizer.add_tokens(tokens).map_err(text)?;
     Ok(tokenizer)
@@ -48,10 +40,7 @@ pub(super) fn build(vocabulary: Vocabulary, tokens: SpecialTokens, bos: u32, eos
 fn model(vocabulary: Vocabulary, unknown: &str) -> Result<BPE, String> {
     check_merges(&vocabulary)?;
     BPE::builder()
-        .vocab_and_merges(
-            vocabulary.ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(),
-            vocabulary.merges,
-        )
+        .vocab_and_merges(vocabulary.ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), vocabulary.merges)
         .unk_token(unknown.to_owned())
         .end_of_word_suffix(END_OF_WORD.to_owned())
         .build()
@@ -62,9 +51,7 @@ fn model(vocabulary: Vocabulary, unknown: &str) -> Result<BPE, String> {
 fn check_merges(vocabulary: &Vocabulary) -> Result<(), String> {
     let known = |token: &str| match vocabulary.ids.contains_key(token) {
         true => Ok(()),
-        false => Err(format!(
-            "a merge mentions the token `{token}`, which is not in the vocabulary"
-        )),
+        false => Err(format!("a merge mentions the token `{token}`, which is not in the vocabulary")),
     };
     let mut merges = vocabulary.merges.iter();
     merges.try_for_each(|(a, b)| known(a).and(known(b)).and_then(|()| known(&format!("{a}{b}"))))
