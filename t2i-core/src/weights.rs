@@ -50,7 +50,10 @@ impl Weights {
             "ckpt" | "pt" | "pth" | "bin" => pickle::entries(path),
             _ => safetensors::entries(path),
         };
-        Ok(Self { origin: path.display().to_string(), tensors: tensors? })
+        Ok(Self {
+            origin: path.display().to_string(),
+            tensors: tensors?,
+        })
     }
 
     /// Takes tensors that are in memory already, in the layout of files: a linear layer's weight is `[out, in]`.
@@ -58,7 +61,10 @@ impl Weights {
     /// # Errors
     /// If two have one name.
     pub fn from_data(origin: &str, tensors: impl IntoIterator<Item = (String, TensorData)>) -> Result<Self> {
-        let mut weights = Self { origin: origin.to_owned(), tensors: BTreeMap::new() };
+        let mut weights = Self {
+            origin: origin.to_owned(),
+            tensors: BTreeMap::new(),
+        };
         for (name, data) in tensors {
             let (shape, dtype) = (data.shape().to_vec(), data.dtype());
             let read = Arc::new(move || Ok(data.as_bytes().to_vec()));
@@ -79,7 +85,10 @@ impl Weights {
 
     /// Whether there is a tensor whose name starts with `prefix`.
     pub fn has_under(&self, prefix: &str) -> bool {
-        self.tensors.range(prefix.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(prefix))
+        self.tensors
+            .range(prefix.to_owned()..)
+            .next()
+            .is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
     /// The shape of a tensor in the file's layout: a linear layer's weight is `[out, in]`.
@@ -104,7 +113,10 @@ impl Weights {
 
     /// The number of values in all tensors together.
     pub fn parameters(&self) -> usize {
-        self.tensors.values().map(|entry| entry.shape.iter().product::<usize>()).sum()
+        self.tensors
+            .values()
+            .map(|entry| entry.shape.iter().product::<usize>())
+            .sum()
     }
 
     /// Reads one tensor, in the file's own type and layout.

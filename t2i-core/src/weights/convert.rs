@@ -29,7 +29,9 @@ pub(crate) fn is_finite(data: &TensorData) -> Result<bool, DataError> {
 
 /// Without a branch for each value, so that the compiler makes vector instructions of it.
 fn all<T: Copy>(values: &[T], good: impl Fn(T) -> bool) -> bool {
-    values.chunks(4096).all(|chunk| chunk.iter().fold(true, |all, x| all & good(*x)))
+    values
+        .chunks(4096)
+        .all(|chunk| chunk.iter().fold(true, |all, x| all & good(*x)))
 }
 
 fn widen<H: Element>(data: &TensorData) -> Result<TensorData, DataError>

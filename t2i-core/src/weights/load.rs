@@ -108,7 +108,11 @@ impl Loader<'_> {
         let data = data.map_err(|e| Error::corrupt(&self.weights.origin, format!("tensor `{name}`: {e}")))?;
         match is_finite(&data) {
             Ok(true) => Ok(data),
-            _ => Err(Error::TensorNotFinite { origin: origin(), tensor: name.to_owned(), dtype: self.dtype.name() }),
+            _ => Err(Error::TensorNotFinite {
+                origin: origin(),
+                tensor: name.to_owned(),
+                dtype: self.dtype.name(),
+            }),
         }
     }
 
