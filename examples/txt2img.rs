@@ -34,6 +34,7 @@ fn run(args: &Args) -> Result<(), t2i::Error> {
         return args.common.run(&base, &request);
     };
     let latent = base.latents(&Request { denoising_end: Some(args.handover), ..request.clone() })?;
+    drop(base); // makes room
     let refiner = args.common.load(path)?;
     let start = Start::Latent { latent };
     args.common.run(&refiner, &Request { start, denoising_start: Some(args.handover), ..request })
