@@ -17,7 +17,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use t2i_core::{Checkpoint, Error, Family, Result};
 use t2i_sched::{Plan, Sampler, SchedulerConfig};
 use t2i_unet::UNet;
-use t2i_vae::Codec;
+use t2i_vae::{Codec, Posterior, Tiling};
 
 use crate::finite::check_finite;
 use crate::prompt::{Layer, Prompter};
@@ -38,6 +38,7 @@ pub struct Pipeline {
     family: Family,
     zeros_for_no_negative: bool,
     wants_aesthetic_score: bool,
+    tiling: Option<Tiling>,
     device: Device,
 }
 
@@ -73,6 +74,7 @@ impl Pipeline {
             family: parts.family,
             zeros_for_no_negative: parts.zeros_for_no_negative,
             wants_aesthetic_score: parts.wants_aesthetic_score,
+            tiling: None,
             device: device.clone(),
         })
     }
@@ -105,6 +107,12 @@ impl Pipeline {
     pub fn set_sampler(&mut self, name: &str) -> Result<()> {
         self.scheduler = self.scheduler.with_sampler(name)?;
         Ok(())
+    }
+
+    /// Encodes and decodes pictures a tile at a time, with blended seams, for sizes that do not fit into memory:
+    /// diffusers' `vae.enable_tiling()`.
+    pub fn enable_tiling(&mut self) {
+        self.tiling = Some(self.codec.tiling());
     }
 
     /// The steps from noise to picture: an iterator that can be watched, previewed and dropped.
@@ -151,7 +159,19 @@ impl Pipeline {
     /// - latents: `[images, 4, height / 8, width / 8]`
     /// - output: `[images, 3, height, width]`
     pub fn decode(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
-        check_finite("the codec's decoder", self.codec.decode(latents))
+        let pixels = match &self.tiling {
+            Some(tiling) => self.codec.decode_tiled(latents, tiling),
+            None => self.codec.decode(latents),
+        };
+        check_finite("the codec's decoder", pixels)
+    }
+
+    /// The latents that pictures may have.
+    fn encode(&self, pixels: Tensor<4>) -> Posterior {
+        match &self.tiling {
+            Some(tiling) => self.codec.encode_tiled(pixels, tiling),
+            None => self.codec.encode(pixels),
+        }
     }
 
     /// The noise levels that a request visits.

@@ -1,4 +1,5 @@
 //! What the command lines of txt2img, img2img and inpaint have in common.
+#![allow(dead_code, unreachable_pub, reason = "each example uses its share")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,9 @@ pub struct Options {
     /// Type of the weights and of the arithmetic: f32, f16 or bf16
     #[arg(long, default_value = "f32", value_parser = dtype)]
     pub dtype: FloatDType,
+    /// Encode and decode pictures a tile at a time, for sizes that do not fit into memory
+    #[arg(long)]
+    pub tile: bool,
     /// The picture; a batch gets -0, -1, ... before the extension
     #[arg(long, default_value = "output.png")]
     pub output: PathBuf,
@@ -88,6 +92,9 @@ impl Options {
         let mut pipeline = Pipeline::load(model, &t2i::device(&self.device)?, self.dtype)?;
         spinner.finish_and_clear();
         eprintln!("loaded {} in {:.1} s", model.display(), spinner.elapsed().as_secs_f64());
+        if self.tile {
+            pipeline.enable_tiling();
+        }
         if let Some(path) = &self.scheduler_config {
             pipeline.set_scheduler(SchedulerConfig::from_options(t2i::core::Options::read(path)?)?);
         }

@@ -48,20 +48,20 @@ pub(super) struct Starter<'a> {
 impl Starter<'_> {
     pub(super) fn origin(&mut self) -> Result<Origin> {
         match &self.request.start {
-            Start::Noise => self.from_noise(),
-            Start::Image { image } => self.from_image(image),
-            Start::Inpaint { image, mask } => self.from_masked(image, mask),
+            Start::Noise => self.text_to_image(),
+            Start::Image { image } => self.image_to_image(image),
+            Start::Inpaint { image, mask } => self.inpainting(image, mask),
             Start::Latent { latent } => Ok(Origin { x: latent.clone(), noise: None, kept: None }),
         }
     }
 
-    fn from_noise(&mut self) -> Result<Origin> {
+    fn text_to_image(&mut self) -> Result<Origin> {
         let noise = self.noise()?;
         let x = noise.clone().mul_scalar(self.plan.init_scale);
         Ok(Origin { x, noise: Some(noise), kept: None })
     }
 
-    fn from_image(&mut self, image: &Tensor<4>) -> Result<Origin> {
+    fn image_to_image(&mut self, image: &Tensor<4>) -> Result<Origin> {
         // One generator draws once a picture; several draw each for its own.
         let [pictures, ..] = image.dims();
         let draws = if self.request.seeds.len() == 1 { pictures } else { self.request.images() };
@@ -71,7 +71,7 @@ impl Starter<'_> {
         Ok(Origin { x, noise: Some(noise), kept: None })
     }
 
-    fn from_masked(&mut self, image: &Tensor<4>, mask: &Tensor<4>) -> Result<Origin> {
+    fn inpainting(&mut self, image: &Tensor<4>, mask: &Tensor<4>) -> Result<Origin> {
         let trained = self.pipeline.is_inpainting_model();
         let all_noise = self.settings.strength == 1.0;
         let latent = if trained && all_noise { None } else { Some(self.latent(image, 1)?) };
@@ -119,7 +119,7 @@ impl Starter<'_> {
 
     /// Draws of what the codec makes of a picture, repeated for all images. `[images, 4, height, width]`
     fn latent(&mut self, image: &Tensor<4>, draws: usize) -> Result<Tensor<4>> {
-        let posterior = self.pipeline.codec.encode(image.clone().to_device(&self.pipeline.device));
+        let posterior = self.pipeline.encode(image.clone().to_device(&self.pipeline.device));
         let [_, channels, height, width] = self.latent_shape();
         let latent = match posterior.is_random() {
             true => posterior.sample(self.random.sample([draws, channels, height, width], &self.pipeline.device)),

@@ -1,5 +1,5 @@
 //! What the golden tests have in common: files, comparison, and the lines that docs/parity.md is made of.
-#![allow(dead_code, reason = "each test file uses its share")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
 
 use std::path::{Path, PathBuf};
 
