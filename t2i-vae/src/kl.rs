@@ -52,10 +52,7 @@ impl AutoencoderKlConfig {
             in_channels: self.in_channels,
             latent_channels: latent,
             factor: self.factor(),
-            scale: LatentScale {
-                factor: self.scaling_factor,
-                shift: self.shift_factor,
-            },
+            scale: LatentScale { factor: self.scaling_factor, shift: self.shift_factor },
             tiling: Tiling::sharing(self.sample_size / self.factor(), 4),
         }
     }
@@ -82,10 +79,7 @@ impl AutoencoderKl {
     pub fn encode_tiled(&self, pixels: Tensor<4>, tiling: &Tiling) -> Posterior {
         self.check_pixels(&pixels);
         let cells = Cells::encoding(self.factor);
-        Posterior::normal(
-            tiling.blend_neighbours(pixels, cells, |tile| self.moments(tile)),
-            self.scale,
-        )
+        Posterior::normal(tiling.blend_neighbours(pixels, cells, |tile| self.moments(tile)), self.scale)
     }
 
     /// The pictures that latents stand for, in [-1, 1] but for what the decoder overshoots.

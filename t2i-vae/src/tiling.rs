@@ -35,10 +35,7 @@ impl Tiling {
     /// Tiles of at least one cell that share one part in `parts` of their size.
     pub(crate) fn sharing(size: usize, parts: usize) -> Self {
         let size = size.max(1);
-        Self {
-            size,
-            overlap: size / parts,
-        }
+        Self { size, overlap: size / parts }
     }
 
     /// The side of a tile, in cells.
@@ -137,17 +134,11 @@ pub(crate) struct Cells {
 
 impl Cells {
     pub(crate) fn encoding(factor: usize) -> Self {
-        Self {
-            input: factor,
-            output: 1,
-        }
+        Self { input: factor, output: 1 }
     }
 
     pub(crate) fn decoding(factor: usize) -> Self {
-        Self {
-            input: 1,
-            output: factor,
-        }
+        Self { input: 1, output: factor }
     }
 
     /// From a place in the input to the place in the output.
@@ -173,11 +164,7 @@ fn blend(before: &Tensor<4>, tile: Tensor<4>, dim: usize, extent: usize) -> Tens
     if extent == 0 {
         return tile;
     }
-    let ramp = along(
-        dim,
-        (0..extent).map(|k| k as f32 / extent as f32).collect(),
-        &tile.device(),
-    );
+    let ramp = along(dim, (0..extent).map(|k| k as f32 / extent as f32).collect(), &tile.device());
     let old = before.clone().slice_dim(dim, end - extent..end);
     let new = tile.clone().slice_dim(dim, 0..extent);
     let mut place = tile.dims().map(|size| 0..size);
@@ -220,10 +207,7 @@ mod tests {
             let values: Vec<_> = (0..height * width).map(|k| (k as f32 * 0.37).sin()).collect();
             let x = Tensor::<4>::from_data(TensorData::new(values, [1, 1, height, width]), &device);
             let cells = Cells::decoding(1);
-            for y in [
-                tiling.blend_neighbours(x.clone(), cells, |x| x),
-                tiling.lay_over(x.clone(), cells, |x| x),
-            ] {
+            for y in [tiling.blend_neighbours(x.clone(), cells, |x| x), tiling.lay_over(x.clone(), cells, |x| x)] {
                 assert_eq!(y.dims(), x.dims());
                 let error = (y - x.clone()).abs().max().into_scalar::<f32>();
                 assert!(error <= 1e-6, "{height} x {width}: {error}");

@@ -43,10 +43,7 @@ impl AutoencoderTinyConfig {
             in_channels: self.in_channels,
             latent_channels: self.latent_channels,
             factor: self.factor(),
-            scale: LatentScale {
-                factor: self.scaling_factor,
-                shift: self.shift_factor,
-            },
+            scale: LatentScale { factor: self.scaling_factor, shift: self.shift_factor },
         }
     }
 }

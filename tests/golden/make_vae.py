@@ -221,7 +221,7 @@ def full_size():
 
 
 def defaults(codec):
-    return {key: value for key, value in codec.config.items() if not key.startswith("_") or key == "_class_name"}
+    return {key: value for key, value in codec.config.items() if not key.startswith("_")}
 
 
 @torch.no_grad()

@@ -92,9 +92,7 @@ impl MidBlock {
         let resnet = || ResnetBlock::init([channels, channels], groups, device);
         Self {
             resnets: [resnet(), resnet()],
-            attentions: (0..attentions)
-                .map(|_| Attention::init(channels, groups, device))
-                .collect(),
+            attentions: (0..attentions).map(|_| Attention::init(channels, groups, device)).collect(),
         }
     }
 
@@ -115,12 +113,8 @@ impl Downsample {
     pub(super) fn init(channels: usize, device: &Device) -> Self {
         // Padded below and to the right only: top, left, bottom, right.
         let padding = PaddingConfig2d::Explicit(0, 0, 1, 1);
-        let conv = Conv2dConfig::new([channels, channels], [3, 3])
-            .with_stride([2, 2])
-            .with_padding(padding);
-        Self {
-            conv: conv.init(device),
-        }
+        let conv = Conv2dConfig::new([channels, channels], [3, 3]).with_stride([2, 2]).with_padding(padding);
+        Self { conv: conv.init(device) }
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -136,9 +130,7 @@ pub(super) struct Upsample {
 
 impl Upsample {
     pub(super) fn init(channels: usize, device: &Device) -> Self {
-        Self {
-            conv: conv(channels, channels, device),
-        }
+        Self { conv: conv(channels, channels, device) }
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -148,16 +140,12 @@ impl Upsample {
 }
 
 pub(super) fn norm(channels: usize, groups: usize, device: &Device) -> GroupNorm {
-    GroupNormConfig::new(groups, channels)
-        .with_epsilon(EPSILON)
-        .init(device)
+    GroupNormConfig::new(groups, channels).with_epsilon(EPSILON).init(device)
 }
 
 /// A 3x3 convolution that keeps the size.
 pub(super) fn conv(from: usize, to: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([from, to], [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init(device)
+    Conv2dConfig::new([from, to], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(device)
 }
 
 /// A 1x1 convolution.

@@ -62,11 +62,7 @@ impl AutoencoderKlConfig {
     /// The codec of Stable Diffusion XL.
     /// <https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/vae/config.json>
     pub fn sdxl() -> Self {
-        Self {
-            sample_size: 1024,
-            scaling_factor: 0.13025,
-            ..Self::sd()
-        }
+        Self { sample_size: 1024, scaling_factor: 0.13025, ..Self::sd() }
     }
 
     /// Reads the config of diffusers' AutoencoderKL.

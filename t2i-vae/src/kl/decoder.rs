@@ -24,15 +24,12 @@ impl Decoder {
         let (first, last) = (channels[0], channels[channels.len() - 1]);
         let attentions = usize::from(config.mid_block_add_attention);
         let before = [last].into_iter().chain(channels.iter().rev().copied());
-        let up_blocks = before
-            .zip(channels.iter().rev())
-            .enumerate()
-            .map(|(i, (from, to))| UpBlock {
-                resnets: (0..config.layers_per_block + 1)
-                    .map(|layer| ResnetBlock::init([if layer == 0 { from } else { *to }, *to], groups, device))
-                    .collect(),
-                upsamplers: (i + 1 < channels.len()).then(|| [Upsample::init(*to, device)]),
-            });
+        let up_blocks = before.zip(channels.iter().rev()).enumerate().map(|(i, (from, to))| UpBlock {
+            resnets: (0..config.layers_per_block + 1)
+                .map(|layer| ResnetBlock::init([if layer == 0 { from } else { *to }, *to], groups, device))
+                .collect(),
+            upsamplers: (i + 1 < channels.len()).then(|| [Upsample::init(*to, device)]),
+        });
         Self {
             conv_in: conv(config.latent_channels, last, device),
             mid_block: MidBlock::init(last, groups, attentions, device),
@@ -67,9 +64,6 @@ struct UpBlock {
 impl UpBlock {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
-        self.upsamplers
-            .iter()
-            .flatten()
-            .fold(x, |x, upsample| upsample.forward(x))
+        self.upsamplers.iter().flatten().fold(x, |x, upsample| upsample.forward(x))
     }
 }

@@ -60,9 +60,6 @@ struct DownBlock {
 impl DownBlock {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
-        self.downsamplers
-            .iter()
-            .flatten()
-            .fold(x, |x, downsample| downsample.forward(x))
+        self.downsamplers.iter().flatten().fold(x, |x, downsample| downsample.forward(x))
     }
 }

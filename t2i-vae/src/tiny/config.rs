@@ -46,10 +46,7 @@ impl AutoencoderTinyConfig {
     /// For latents of 16 channels: TAESD3 for SD 3, TAEF1 for FLUX.1.
     /// <https://huggingface.co/madebyollin/taesd3/blob/main/config.json>
     pub fn taesd3() -> Self {
-        Self {
-            latent_channels: 16,
-            ..Self::taesd()
-        }
+        Self { latent_channels: 16, ..Self::taesd() }
     }
 
     /// Reads the config of diffusers' AutoencoderTiny.
@@ -75,10 +72,7 @@ impl AutoencoderTinyConfig {
             shift_factor: o.get("shift_factor", 0.0)?,
             channels: 0,
         };
-        let config = Self {
-            channels: config.one_width(o)?,
-            ..config
-        };
+        let config = Self { channels: config.one_width(o)?, ..config };
         options.finish()?;
         Ok(config)
     }

@@ -21,10 +21,7 @@ impl Encoder {
         for (i, blocks) in config.num_encoder_blocks.iter().enumerate() {
             layers.push(Layer::Conv(match i {
                 0 => conv(config.in_channels, channels).init(device),
-                _ => conv(channels, channels)
-                    .with_stride([2, 2])
-                    .with_bias(false)
-                    .init(device),
+                _ => conv(channels, channels).with_stride([2, 2]).with_bias(false).init(device),
             }));
             layers.extend((0..*blocks).map(|_| Layer::Block(Block::init(channels, device))));
         }
@@ -109,9 +106,7 @@ struct Block {
 impl Block {
     fn init(channels: usize, device: &Device) -> Self {
         let conv = || conv(channels, channels).init(device);
-        Self {
-            conv: (conv(), Relu::new(), conv(), Relu::new(), conv()),
-        }
+        Self { conv: (conv(), Relu::new(), conv(), Relu::new(), conv()) }
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {

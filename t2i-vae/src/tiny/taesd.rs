@@ -19,17 +19,9 @@ impl AutoencoderTinyConfig {
         device: &Device,
         dtype: FloatDType,
     ) -> Result<AutoencoderTiny> {
-        let AutoencoderTiny {
-            encoder: encoder_module,
-            decoder: decoder_module,
-            ..
-        } = self.init(device);
-        let encoder = encoder
-            .clone()
-            .rename(|key| Some(local(taesd_encoder_key(key), "encoder.")))?;
-        let decoder = decoder
-            .clone()
-            .rename(|key| Some(local(taesd_decoder_key(key), "decoder.")))?;
+        let AutoencoderTiny { encoder: encoder_module, decoder: decoder_module, .. } = self.init(device);
+        let encoder = encoder.clone().rename(|key| Some(local(taesd_encoder_key(key), "encoder.")))?;
+        let decoder = decoder.clone().rename(|key| Some(local(taesd_decoder_key(key), "decoder.")))?;
         Ok(AutoencoderTiny {
             encoder: encoder.load(encoder_module, dtype)?,
             decoder: decoder.load(decoder_module, dtype)?,
