@@ -1,5 +1,5 @@
 //! The text encoders against transformers 5.23. Weights and outputs come from `tests/golden/make_text.py`.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 
@@ -88,6 +88,7 @@ fn every_output_equals_the_reference_s() {
         let skipped = golden.error("clip_skip_1", encoder.clip_skip(&output, 1).unwrap());
         for (part, error) in golden.errors(&output).into_iter().chain([("clip_skip_1".to_owned(), skipped)]) {
             eprintln!("{name} {part}: {error:.1e}");
+            println!("parity | text encoder | {name} {part} | {TOLERANCE:.1e} | {error:.1e}");
             assert!(error <= TOLERANCE, "{name} {part}: {error:e}");
         }
     }

@@ -74,10 +74,11 @@ pub(crate) fn error(got: &Tensor<4>, expected: &Tensor<4>) -> f32 {
     largest(got.clone() - expected.clone()) / largest(expected.clone())
 }
 
-/// `cargo test -- --nocapture` shows the errors.
-#[allow(clippy::print_stderr, reason = "the table of errors")]
+/// Prints a line for `tests/golden/parity.py`; the last word of `what` is the quantity.
+#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
 pub(crate) fn assert_close(what: &str, got: Tensor<4>, expected: Tensor<4>) {
     let error = error(&got, &expected);
-    eprintln!("{what}: {error:.1e}");
+    let (case, quantity) = what.rsplit_once(' ').unwrap_or((what, "batch"));
+    println!("parity | codec: {quantity} | {case} | {TOLERANCE:.1e} | {error:.1e}");
     assert!(error <= TOLERANCE, "{what}: {error:e}");
 }
