@@ -3,15 +3,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::TensorData;
 use serde_json::Value;
-use support::{Tensors, device, golden, json, parity};
+use support::{Tensors, baked, device, golden, json, numbers, parity};
 use t2i::core::{Family, Options, Weights};
 use t2i::prelude::*;
-use t2i::sched::Generator;
 use t2i::unet::UNetConfig;
 use t2i::vae::CodecConfig;
 use t2i::{Encoded, Parts};
@@ -90,8 +87,8 @@ impl Case {
         let time_ids = unet.text_time.map(|added| added.time_ids(pooled));
         let parts = Parts {
             text_encoders: Vec::new(),
-            unet: baked(&unet_folder)?.load(unet.init(&device()), FloatDType::F32)?,
-            codec: codec.load(&baked(&vae_folder)?, &device(), FloatDType::F32)?,
+            unet: Weights::open(&baked(&unet_folder))?.load(unet.init(&device()), FloatDType::F32)?,
+            codec: codec.load(&Weights::open(&baked(&vae_folder))?, &device(), FloatDType::F32)?,
             scheduler,
             family: if xl { Family::SdXl } else { Family::Sd1 },
             zeros_for_no_negative: xl,
@@ -156,37 +153,6 @@ fn is_tensors(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "safetensors")
 }
 
-/// The weights of a recipe: PyTorch's initialisation from a seed, as offsets into the random stream. Each tensor is
-/// `[name, shape, offset, low, high]`, uniform between low and high, or constant where the offset is null.
-fn baked(folder: &Path) -> t2i::Result<Weights> {
-    let recipe: Value = json(&folder.join("recipe.json"));
-    let mut generator = Generator::new(recipe["seed"].as_u64().expect("a seed"));
-    let mut position = 0;
-    let mut tensors = BTreeMap::new();
-    for line in recipe["tensors"].as_array().expect("tensors") {
-        let shape: Vec<usize> = numbers(&line[1]).into_iter().map(|n| n as usize).collect();
-        let count = shape.iter().product();
-        let low = line[3].as_f64().expect("low");
-        let high = line[4].as_f64().expect("high");
-        let values: Vec<f32> = match line[2].as_u64() {
-            None => vec![low as f32; count],
-            Some(offset) => {
-                generator.rand(offset as usize - position);
-                position = offset as usize + count;
-                generator.rand(count).iter().map(|u| (f64::from(*u) * (high - low) + low) as f32).collect()
-            }
-        };
-        tensors.insert(line[0].as_str().expect("a name").to_owned(), TensorData::new(values, shape));
-    }
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("weights.safetensors");
-    let tensors: Vec<_> = tensors.into_iter().collect();
-    t2i::write_tensors(&path, &tensors)?;
-    let weights = Weights::open(&path)?;
-    std::mem::forget(folder); // the weights are read later
-    Ok(weights)
-}
-
 /// The last image's last channel, its last 3 by 3 pixels, row by row, in [0, 1].
 fn last_corner(pictures: &Pictures) -> Vec<f32> {
     let [images, channels, height, width] = pictures.pixels.dims();
@@ -197,8 +163,4 @@ fn last_corner(pictures: &Pictures) -> Vec<f32> {
         width - 3..width,
     ]);
     corner.mul_scalar(0.5).add_scalar(0.5).clamp(0.0, 1.0).into_data().iter::<f32>().collect()
-}
-
-fn numbers(value: &Value) -> Vec<f32> {
-    value.as_array().expect("numbers").iter().map(|n| n.as_f64().expect("a number") as f32).collect()
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use t2i::sched::Generator;
 
 /// The folder of the golden files.
 pub fn golden() -> PathBuf {
@@ -53,6 +55,52 @@ impl Tensors {
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         Tensor::from_data(self.get(name).unwrap_or_else(|| panic!("no tensor {name}")), &device())
     }
+}
+
+/// Writes the weights of the folder's `recipe.json`, a stretch of a random stream for each tensor, into a file beside
+/// the compiled tests. Each line is `[name, shape, offset, low, high]`, uniform between low and high, or constant where
+/// the offset is null.
+pub fn baked(folder: &Path) -> PathBuf {
+    let recipe: Value = json(&folder.join("recipe.json"));
+    let mut stream = Stream { generator: Generator::new(recipe["seed"].as_u64().expect("a seed")), position: 0 };
+    let lines = recipe["tensors"].as_array().expect("tensors").iter();
+    let tensors: Vec<_> = lines.map(|line| (line[0].as_str().expect("a name"), stream.tensor(line))).collect();
+    let parts: Vec<_> = folder.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.safetensors", parts.join("-")));
+    t2i::write_tensors(&path, &tensors).expect("a file of weights");
+    path
+}
+
+/// torch's random stream, read forwards.
+struct Stream {
+    generator: Generator,
+    position: usize,
+}
+
+impl Stream {
+    fn tensor(&mut self, line: &Value) -> TensorData {
+        let shape: Vec<usize> = numbers(&line[1]).into_iter().map(|n| n as usize).collect();
+        let count = shape.iter().product();
+        let (low, high) = (f64::from(single(&line[3])), f64::from(single(&line[4])));
+        let values = match line[2].as_u64() {
+            None => vec![low as f32; count],
+            Some(offset) => {
+                self.generator.rand(offset as usize - self.position);
+                self.position = offset as usize + count;
+                self.generator.rand(count).iter().map(|u| (f64::from(*u) * (high - low) + low) as f32).collect()
+            }
+        };
+        TensorData::new(values, shape)
+    }
+}
+
+/// A list of numbers.
+pub fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().expect("numbers").iter().map(single).collect()
+}
+
+fn single(value: &Value) -> f32 {
+    value.as_f64().expect("a number") as f32
 }
 
 /// The largest difference between two tensors of one shape.
