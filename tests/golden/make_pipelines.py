@@ -182,7 +182,7 @@ def make_sd1_small():
     channels, blocks = (8, 8, 8, 8), (1, 1, 1, 1)
     tiny = AutoencoderTiny(encoder_block_out_channels=channels, decoder_block_out_channels=channels,
                            num_encoder_blocks=blocks, num_decoder_blocks=blocks)  # fmt: skip
-    enliven(tiny, 132, (("decoder.layers.12", 0.15), ("decoder", 1.4), ("encoder", 1.4)))
+    enliven(tiny, 132, (("decoder.layers.12", 0.07), ("decoder", 1.4), ("encoder", 1.4)))
     tiny.decoder.layers[-1].bias.data.fill_(0.5)  # the decoder's own range is [0, 1]
     common.save_part(tiny, folder / "vae")
     common.save_part(text_encoder(133), folder / "text_encoder")
@@ -308,6 +308,8 @@ def make_inputs():
     mask[37:41, 19:50] = 128  # counts as inside: 128 / 255 is over one half
     mask[7:11, 19:50] = 127  # counts as outside
     Image.fromarray(mask).save(folder / "mask.png")
+    Image.fromarray(common.picture(96, 128, 3)).save(folder / "picture_96x128.png")
+    Image.fromarray(mask.repeat(2, 0).repeat(2, 1)).save(folder / "mask_96x128.png")
 
 
 MODELS = {
@@ -377,11 +379,12 @@ def sensitivity(pipe, args, seeds, shared, latents):
 
 
 def case(name, model, pipeline, args, seeds=(0,), shared=True, sampler=None, keep_context=True, note=None, config=None,
-         files=None, feed=None):  # fmt: skip
+         files=None, feed=None, pipe=None, root=CASES, steps=False):  # fmt: skip
     """Runs one case and writes its folder. `files` are arguments that are pictures, by file name; `feed` are tensors
-    that another case made (latents handed over), by argument and case name."""
-    folder = common.fresh(CASES / name)
-    pipe = reference(model, pipeline)
+    that another case made (latents handed over), by argument and case name. `pipe` stands in for reading the folder of
+    `model`. With `steps`, the latents after each step are kept."""
+    folder = common.fresh(root / name)
+    pipe = pipe or reference(model, pipeline)
     if sampler or config:
         cls, options = SAMPLERS[sampler] if sampler else (type(pipe.scheduler).__name__, {})
         pipe.scheduler = getattr(diffusers, cls).from_config(pipe.scheduler.config, **{**options, **(config or {})})
@@ -399,8 +402,9 @@ def case(name, model, pipeline, args, seeds=(0,), shared=True, sampler=None, kee
         image = None
     moved = sensitivity(pipe, call, seeds, shared, latents)
 
-    tensors = {"latents": latents, "trajectory": torch.stack(trajectory)}
-    tensors |= {f"draws.{i}": draw for i, draw in enumerate(draws)}
+    tensors = {"latents": latents} | {f"draws.{i}": draw for i, draw in enumerate(draws)}
+    if steps:
+        tensors["trajectory"] = torch.stack(trajectory)
     if image is not None:
         tensors["image"] = image.half()
     if keep_context:
@@ -445,8 +449,8 @@ APPLE = "a green apple on the table"
 def cases_sd1():
     for sampler in SAMPLERS:
         steps = 8 if sampler == "heun" else 10
-        case(f"sd1_{sampler}", "sd1", SD, txt2img(num_inference_steps=steps), (42,), sampler=sampler, keep_context=sampler == "euler")  # fmt: skip
-    case("sd1_ddim_eta", "sd1", SD, txt2img(eta=0.7), (42,), sampler="ddim", keep_context=False,
+        case(f"sd1_{sampler}", "sd1", SD, txt2img(num_inference_steps=steps), (42,), sampler=sampler, keep_context=sampler == "euler", steps=True)  # fmt: skip
+    case("sd1_ddim_eta", "sd1", SD, txt2img(eta=0.7), (42,), sampler="ddim", keep_context=False, steps=True,
          note="eta is an argument of the pipeline; it stands in no scheduler_config.json")  # fmt: skip
 
     default = "the model's own scheduler"
@@ -486,13 +490,13 @@ def cases_sd1():
     case("sd1_img2img_resized", "sd1", SD_IMAGE, image(0.8), (3,), sampler="ddim", files={"image": "picture_53x75.png"}, keep_context=False,
          note="53 by 75 pixels, made 48 by 72 by PIL's Lanczos filter")  # fmt: skip
 
-    case("sd1_inpaint4", "sd1", SD_INPAINT, txt2img(), (3,), sampler="ddim", files=MASKED, keep_context=False,
+    case("sd1_inpaint4", "sd1", SD_INPAINT, txt2img(), (3,), sampler="ddim", files=MASKED, keep_context=False, steps=True,
          note="a plain model, latents blended after each step; strength 1 starts from noise alone")  # fmt: skip
-    case("sd1_inpaint4_08", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="euler", files=MASKED, keep_context=False)
-    case("sd1_inpaint4_ancestral", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="euler_ancestral", files=MASKED, keep_context=False,
+    case("sd1_inpaint4_08", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="euler", files=MASKED, keep_context=False, steps=True)
+    case("sd1_inpaint4_ancestral", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="euler_ancestral", files=MASKED, keep_context=False, steps=True,
          note="draws: codec of the picture, noise, codec of the masked picture (not used, but drawn), then one a step")  # fmt: skip
-    case("sd1_inpaint4_pndm", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="pndm", files=MASKED, keep_context=False)
-    case("sd1_inpaint4_heun", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="heun", files=MASKED, keep_context=False,
+    case("sd1_inpaint4_pndm", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="pndm", files=MASKED, keep_context=False, steps=True)
+    case("sd1_inpaint4_heun", "sd1", SD_INPAINT, txt2img(strength=0.8), (3,), sampler="heun", files=MASKED, keep_context=False, steps=True,
          note="diffusers blends after each evaluation of the network, so also half-way through a step")  # fmt: skip
 
 
@@ -524,7 +528,7 @@ def cases_sd2():
     case("sd2", "sd2", SD, rescaled, (11,), note="DDIM, v-prediction, zero terminal SNR, trailing steps, guidance rescale")
     case("sd2_plain", "sd2", SD, txt2img(guidance_rescale=0.0), (11,), keep_context=False)
     for sampler in ("euler", "euler_ancestral", "ddpm", "dpmpp_2m", "dpmpp_2m_karras", "unipc", "pndm", "lcm"):
-        case(f"sd2_{sampler}", "sd2", SD, rescaled, (11,), sampler=sampler, keep_context=False)
+        case(f"sd2_{sampler}", "sd2", SD, rescaled, (11,), sampler=sampler, keep_context=False, steps=True)
 
 
 def cases_sdxl():
