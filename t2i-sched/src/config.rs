@@ -172,7 +172,7 @@ impl SchedulerConfig {
 
     /// The sampler of one run over `plan` or a part of it. Stochastic samplers draw from `noise`: share it with what
     /// made the first latent to continue one torch generator.
-    pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler {
+    pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler<'static> {
         samplers::sampler(self, plan, noise.clone())
     }
 }

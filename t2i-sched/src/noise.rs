@@ -76,10 +76,7 @@ impl SharedNoise {
 
 impl Noise for SharedNoise {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .sample(shape, device)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sample(shape, device)
     }
 }
 

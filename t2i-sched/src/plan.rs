@@ -60,21 +60,13 @@ impl Plan {
     /// `plan.levels[start].mix(x0, noise)`, with the levels of the plan before it was cut.
     pub fn skip(&self, start: usize) -> Self {
         let start = start.min(self.timesteps.len());
-        Self {
-            levels: self.levels[start..].to_vec(),
-            timesteps: self.timesteps[start..].to_vec(),
-            ..self.clone()
-        }
+        Self { levels: self.levels[start..].to_vec(), timesteps: self.timesteps[start..].to_vec(), ..self.clone() }
     }
 
     /// The plan without what comes after its first `count` timesteps.
     pub fn take(&self, count: usize) -> Self {
         let count = count.min(self.timesteps.len());
-        Self {
-            levels: self.levels[..=count].to_vec(),
-            timesteps: self.timesteps[..count].to_vec(),
-            ..self.clone()
-        }
+        Self { levels: self.levels[..=count].to_vec(), timesteps: self.timesteps[..count].to_vec(), ..self.clone() }
     }
 
     /// The plan of image-to-image: the last `strength` share of the steps, as diffusers' `get_timesteps` cuts it. The

@@ -99,13 +99,7 @@ pub fn try_steps<'a, E: 'a>(
     levels: impl Into<Cow<'a, [Level]>>,
     denoise: impl FnMut(Tensor<4>, Level) -> Result<Tensor<4>, E> + 'a,
 ) -> impl ExactSizeIterator<Item = Result<Progress, E>> + 'a {
-    Steps {
-        sampler,
-        denoise,
-        levels: levels.into(),
-        index: 0,
-        x: Some(x),
-    }
+    Steps { sampler, denoise, levels: levels.into(), index: 0, x: Some(x) }
 }
 
 /// The loop. `x` is `None` after a failure.
@@ -149,13 +143,7 @@ where
         self.x = Some(x.clone());
         self.index += 1;
         let (index, level, x0) = (self.index - 1, to, guess);
-        Some(Ok(Progress {
-            index,
-            total,
-            level,
-            x,
-            x0,
-        }))
+        Some(Ok(Progress { index, total, level, x, x0 }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -20,9 +20,7 @@ impl Schedule {
     /// If `betas` is empty.
     pub fn from_betas(betas: &[f32]) -> Self {
         assert!(!betas.is_empty(), "a schedule needs at least one beta");
-        Self {
-            alphas_cumprod: betas::alphas_cumprod(betas),
-        }
+        Self { alphas_cumprod: betas::alphas_cumprod(betas) }
     }
 
     /// Stable Diffusion 1.x, 2.x and XL.

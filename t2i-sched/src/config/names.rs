@@ -104,14 +104,14 @@ fn endings() -> impl Iterator<Item = (&'static str, Option<(&'static str, Settin
 }
 
 /// The options of a spacing; one curve excludes the others.
-fn spacing_options(
-    name: &str,
-    class: Class,
-    spacing: Option<(&'static str, Setting)>,
-) -> Result<Vec<(String, Value)>> {
-    let Some((option, value)) = spacing else { return Ok(Vec::new()) };
+fn spacing_options(name: &str, class: Class, spacing: Option<(&'static str, Setting)>) -> Result<Vec<(String, Value)>> {
+    let Some((option, value)) = spacing else {
+        return Ok(Vec::new());
+    };
     let curves = match class {
-        Class::Euler | Class::Heun | Class::UniPc => &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"][..],
+        Class::Euler | Class::Heun | Class::UniPc => {
+            &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"][..]
+        }
         Class::DpmSolver => &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas"],
         _ => &[],
     };

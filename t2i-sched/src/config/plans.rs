@@ -233,8 +233,14 @@ fn curve(settings: &Settings, steps: usize, sigma_min: f64, sigma_max: f64) -> O
         Curve::Karras => Some(spacing::karras(low, high, steps)),
         Curve::Exponential => Some(spacing::exponential(low, high, steps)),
         Curve::Beta => Some(spacing::beta(low, high, steps)),
-        Curve::Lu => Some(spacing::exponential(sigma_min, sigma_max, steps)),
+        Curve::Lu => Some(lu(sigma_min as f32, sigma_max as f32, steps)),
     }
+}
+
+/// Sigmas with evenly spaced `lambda`, from logarithms in f32. <https://arxiv.org/abs/2211.01095>, section 5.2
+fn lu(sigma_min: f32, sigma_max: f32, steps: usize) -> Vec<f64> {
+    let (low, high) = (f64::from(sigma_min.ln()), f64::from(sigma_max.ln()));
+    ramp(0.0, 1.0, steps).iter().map(|r| (high + r * (low - high)).exp()).collect()
 }
 
 fn final_sigma(settings: &Settings, sigma_min: f32) -> f64 {

@@ -1,7 +1,7 @@
 //! From a config to its sampler.
 
-use super::settings::{Dpm, FinalSigma, Solver, UniPc};
 use super::SchedulerConfig;
+use super::settings::{Dpm, FinalSigma, Solver, UniPc};
 use crate::samplers::{
     Ddim, Ddpm, DpmAlgorithm, DpmCorrection, DpmSolver, Euler, EulerAncestral, Heun, Ladder, Landing, Lcm, Limited,
     Pndm, UniPc as UniPcSampler,
@@ -9,7 +9,7 @@ use crate::samplers::{
 use crate::{BoxedSampler, Level, Plan, Sampler, SharedNoise};
 
 /// See [`SchedulerConfig::sampler`].
-pub(super) fn sampler(config: &SchedulerConfig, plan: &Plan, noise: SharedNoise) -> BoxedSampler {
+pub(super) fn sampler(config: &SchedulerConfig, plan: &Plan, noise: SharedNoise) -> BoxedSampler<'static> {
     let settings = &config.settings;
     let schedule = settings.schedule.clone();
     let prediction = settings.prediction;
@@ -34,7 +34,7 @@ pub(super) fn sampler(config: &SchedulerConfig, plan: &Plan, noise: SharedNoise)
 }
 
 /// Puts the config's limit on clean latents, if it has one, between the model and the sampler.
-fn limited(config: &SchedulerConfig, sampler: impl Sampler + Send + 'static) -> BoxedSampler {
+fn limited(config: &SchedulerConfig, sampler: impl Sampler + Send + 'static) -> BoxedSampler<'static> {
     match config.settings.limit {
         Some(limit) => Box::new(Limited::new(sampler, limit)),
         None => Box::new(sampler),

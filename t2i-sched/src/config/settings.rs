@@ -240,13 +240,10 @@ impl Reader {
 
     fn limit(&mut self) -> Result<Option<Limit>> {
         let can_clip = matches!(self.class, Class::Heun | Class::Ddim | Class::Ddpm | Class::Lcm);
-        let can_threshold = matches!(
-            self.class,
-            Class::Ddim | Class::Ddpm | Class::Lcm | Class::DpmSolver | Class::UniPc
-        );
+        let can_threshold =
+            matches!(self.class, Class::Ddim | Class::Ddpm | Class::Lcm | Class::DpmSolver | Class::UniPc);
         if can_threshold && self.flag("thresholding", false)? {
-            let ratio =
-                self.checked("dynamic_thresholding_ratio", 0.995, "in [0, 1]", |r| (0.0..=1.0).contains(r))?;
+            let ratio = self.checked("dynamic_thresholding_ratio", 0.995, "in [0, 1]", |r| (0.0..=1.0).contains(r))?;
             let max = self.checked("sample_max_value", 1.0, "above 0", |max| *max > 0.0)?;
             return Ok(Some(Limit::Threshold { ratio, max }));
         }
@@ -265,10 +262,9 @@ impl Reader {
             Class::Heun => Solver::Heun,
             Class::Ddim => Solver::Ddim { last: self.last(schedule, true)? },
             Class::Ddpm => Solver::Ddpm { variance: self.variance()? },
-            Class::Pndm => Solver::Pndm {
-                last: self.last(schedule, false)?,
-                skip_prk: self.flag("skip_prk_steps", false)?,
-            },
+            Class::Pndm => {
+                Solver::Pndm { last: self.last(schedule, false)?, skip_prk: self.flag("skip_prk_steps", false)? }
+            }
             Class::DpmSolver => Solver::Dpm(self.dpm(final_sigma)?),
             Class::UniPc => Solver::UniPc(self.unipc()?),
             Class::Lcm => Solver::Lcm {
@@ -325,7 +321,8 @@ impl Reader {
                 return Err(self.options.unsupported("algorithm_type", &json!(algorithm), expected));
             }
         };
-        if noise_space && final_sigma == FinalSigma::Zero {
+        let plus_plus = algorithm.ends_with("++");
+        if !plus_plus && final_sigma == FinalSigma::Zero {
             let expected = format!("sigma_min for algorithm_type {algorithm}");
             return Err(self.options.unsupported("final_sigmas_type", &json!("zero"), &expected));
         }

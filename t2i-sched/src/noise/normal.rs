@@ -23,10 +23,7 @@ pub struct Generator {
 impl Generator {
     /// `torch.Generator().manual_seed(seed)`. Torch uses the lower 32 bits of the seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            engine: Mt19937::new(seed),
-            cached: None,
-        }
+        Self { engine: Mt19937::new(seed), cached: None }
     }
 
     /// `torch.randn(n, generator=self)`: the next `n` values.

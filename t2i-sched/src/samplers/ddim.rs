@@ -24,18 +24,12 @@ impl Ddim {
 
     /// The sampler with `eta > 0`, drawing from `noise` once a step.
     pub fn stochastic(eta: f64, noise: SharedNoise) -> Self {
-        Self {
-            stochastic: Some((eta, noise)),
-            limit: None,
-        }
+        Self { stochastic: Some((eta, noise)), limit: None }
     }
 
     /// Limits `x0`, while the direction stays that of the unlimited one, as the reference does.
     pub fn limited(self, limit: Limit) -> Self {
-        Self {
-            limit: Some(limit),
-            ..self
-        }
+        Self { limit: Some(limit), ..self }
     }
 }
 

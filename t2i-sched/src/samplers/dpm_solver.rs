@@ -81,12 +81,18 @@ impl DpmSolver {
         match self.algorithm {
             DpmAlgorithm::Data | DpmAlgorithm::Noise => (ode, 0.0),
             DpmAlgorithm::DataSde(_) => {
-                let sde = Integral { keep: ode.keep * (-h).exp(), u: -2.0 * h, ..ode };
+                let sde = Integral {
+                    keep: ode.keep * (-h).exp(),
+                    u: -2.0 * h,
+                    whole: -to.alpha * (-2.0 * h).exp_m1(),
+                    ..ode
+                };
                 (sde, to.sigma * (-(-2.0 * h).exp_m1()).sqrt())
             }
             DpmAlgorithm::NoiseSde(_) => {
-                let sde = Integral { gain: 2.0 * ode.gain, ..ode };
-                (sde, to.sigma * (2.0 * h).exp_m1().sqrt())
+                let sde = Integral { gain: 2.0 * ode.gain, whole: 2.0 * ode.whole, ..ode };
+                let stretched = to.alpha / from.alpha * from.sigma; // to.sigma * exp(h), where that is finite too
+                (sde, (stretched.powi(2) - to.sigma.powi(2)).max(0.0).sqrt())
             }
         }
     }
@@ -100,7 +106,7 @@ impl DpmSolver {
 
     /// The variable's integral over the step: `gain * (phi_1 * m + phi_2 * m' + phi_3 * m'')`.
     fn weighted(&self, from: Level, to: Level, step: Integral) -> Tensor<4> {
-        let Integral { gain, u, .. } = step;
+        let Integral { gain, u, whole, .. } = step;
         let m = |i: usize| self.history[i].1.clone();
         let lambda = |i: usize| self.history[i].0.lambda();
         let h = from.h(to);
@@ -108,7 +114,7 @@ impl DpmSolver {
         let phi_2 = phi_1 / u - 1.0;
         let order = self.order_of(from, to);
         if order == 1 {
-            return scale(m(0), gain * phi_1);
+            return scale(m(0), whole);
         }
         let r0 = (lambda(0) - lambda(1)) / h;
         let slope = scale(m(0) - m(1), 1.0 / r0);
@@ -117,13 +123,13 @@ impl DpmSolver {
                 DpmCorrection::Midpoint => 0.5 * phi_1,
                 DpmCorrection::Heun => phi_2,
             };
-            return scale(m(0), gain * phi_1) + scale(slope, gain * weight);
+            return scale(m(0), whole) + scale(slope, gain * weight);
         }
         let r1 = (lambda(1) - lambda(2)) / h;
         let bend = slope.clone() - scale(m(1) - m(2), 1.0 / r1);
         let first = slope + scale(bend.clone(), r0 / (r0 + r1));
         let second = scale(bend, 1.0 / (r0 + r1));
-        scale(m(0), gain * phi_1) + scale(first, gain * phi_2) + scale(second, gain * self.phi_3(u))
+        scale(m(0), whole) + scale(first, gain * phi_2) + scale(second, gain * self.phi_3(u))
     }
 
     /// `(expm1(u) - u) / u^2 - 1/2`, but with the sign of the half turned for the SDE in the clean latent: the

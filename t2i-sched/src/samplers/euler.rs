@@ -15,7 +15,6 @@ pub struct Euler;
 impl Sampler for Euler {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
-        let eps = from.eps(x, x0.clone());
-        to.mix(x0, eps)
+        from.advance(x, x0, to)
     }
 }

@@ -25,9 +25,9 @@ impl EulerAncestral {
 impl Sampler for EulerAncestral {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
-        let eps = from.eps(x, x0.clone());
         let (kept, fresh) = split(from, to, 1.0);
         let noise = self.noise.sample(x0.dims(), &x0.device());
-        scale(x0, to.alpha) + scale(eps, kept) + scale(noise, fresh)
+        let below = Level { sigma: kept, ..to };
+        from.advance(x, x0, below) + scale(noise, fresh)
     }
 }

@@ -22,13 +22,20 @@ impl Variable {
         }
     }
 
-    /// The exact solution for a constant variable `m`: `x' = keep * x + gain * expm1(u) * m`.
+    /// The exact solution for a constant variable `m`: `x' = keep * x + whole * m`, where `whole = gain * expm1(u)`.
     /// <https://arxiv.org/abs/2211.01095>, eq. 9; <https://arxiv.org/abs/2206.00927>, eq. 3.4
     pub(super) fn integral(self, from: Level, to: Level) -> Integral {
         let h = from.h(to);
         match self {
-            Self::Data => Integral { keep: to.sigma / from.sigma, gain: -to.alpha, u: -h },
-            Self::Noise => Integral { keep: to.alpha / from.alpha, gain: -to.sigma, u: h },
+            Self::Data => {
+                Integral { keep: to.sigma / from.sigma, gain: -to.alpha, u: -h, whole: -to.alpha * (-h).exp_m1() }
+            }
+            Self::Noise => Integral {
+                keep: to.alpha / from.alpha,
+                gain: -to.sigma,
+                u: h,
+                whole: to.sigma - to.alpha / from.alpha * from.sigma, // finite where `expm1(h)` is not
+            },
         }
     }
 }
@@ -39,6 +46,7 @@ pub(super) struct Integral {
     pub(super) keep: f64,
     pub(super) gain: f64,
     pub(super) u: f64,
+    pub(super) whole: f64,
 }
 
 /// The highest order at some levels: near the end of a short run the solvers fall back to lower ones.

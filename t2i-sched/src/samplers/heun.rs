@@ -15,7 +15,7 @@ impl Sampler for Heun {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
         let eps = from.eps(x.clone(), x0.clone());
-        let there = to.mix(x0, eps.clone());
+        let there = from.advance(x.clone(), x0, to);
         if to.is_clean() || from.alpha == 0.0 {
             return there;
         }

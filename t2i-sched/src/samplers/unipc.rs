@@ -65,8 +65,12 @@ impl UniPc {
 
     /// UniC: the last step again, now that the variable `m` at its end is known.
     fn correct(&self, x: Tensor<4>, m: &Tensor<4>, at: Level) -> Tensor<4> {
-        let Some((start, order)) = self.last.clone() else { return x };
-        let Some((from, m0)) = self.history.front().cloned() else { return x };
+        let Some((start, order)) = self.last.clone() else {
+            return x;
+        };
+        let Some((from, m0)) = self.history.front().cloned() else {
+            return x;
+        };
         if self.uncorrected.contains(&at) {
             return x;
         }
@@ -159,7 +163,7 @@ impl Sampler for UniPc {
 
 /// The step for a constant variable.
 fn exact(x: Tensor<4>, m: Tensor<4>, step: Integral) -> Tensor<4> {
-    scale(x, step.keep) + scale(m, step.gain * step.u.exp_m1())
+    scale(x, step.keep) + scale(m, step.whole)
 }
 
 /// Gauss's elimination with the largest pivot.

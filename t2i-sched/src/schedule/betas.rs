@@ -66,14 +66,14 @@ fn from_alpha_bar(len: usize, alpha_bar: impl Fn(f64) -> f64) -> Vec<f32> {
     (0..len).map(|i| beta(i) as f32).collect()
 }
 
-/// `torch.linspace` in f32: from both ends towards the middle.
+/// `torch.linspace` in f32: from both ends towards the middle, with fused products.
 fn linspace(start: f32, end: f32, len: usize) -> Vec<f32> {
     if len == 1 {
         return vec![start];
     }
     let step = (end - start) / (len - 1) as f32;
     let value = |i: usize| {
-        if i < len / 2 { start + step * i as f32 } else { end - step * (len - 1 - i) as f32 }
+        if i < len / 2 { step.mul_add(i as f32, start) } else { (-step).mul_add((len - 1 - i) as f32, end) }
     };
     (0..len).map(value).collect()
 }

@@ -64,7 +64,9 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_scipy() {
         // scipy.stats.beta.ppf(p, 0.6, 0.6)
-        for (p, expected) in [(0.5, 0.5), (0.05, 0.012554456873611399), (0.95, 0.9874455431263885), (0.3, 0.23401700387523572)] {
+        for (p, expected) in
+            [(0.5, 0.5), (0.05, 0.012554456873611399), (0.95, 0.9874455431263885), (0.3, 0.23401700387523572)]
+        {
             let found = beta_quantile(p, 0.6, 0.6);
             assert!((found - expected).abs() < 1e-12, "{p}: {found} for {expected}");
         }

@@ -16,8 +16,8 @@ pub(super) fn ln(x: f32) -> f32 {
     }
     let x = mantissa;
     let z = x * x;
-    let y = polynomial(x, &LN) * x * z;
-    let y = exponent.mul_add(-2.121_944_4e-4, y);
+    let y = polynomial(x, &LN) * x;
+    let y = y.mul_add(z, exponent * -2.121_944_4e-4);
     let y = z.mul_add(-0.5, y);
     exponent.mul_add(0.693_359_375, x + y)
 }
@@ -31,7 +31,7 @@ pub(super) fn sin_cos(x: f32) -> (f32, f32) {
     let x = y.mul_add(-2.418_756_5e-4, x);
     let x = y.mul_add(-3.774_895e-8, x);
     let z = x * x;
-    let cos = z.mul_add(-0.5, polynomial(z, &COS) * z * z) + 1.0;
+    let cos = (polynomial(z, &COS) * z).mul_add(z, z * -0.5) + 1.0;
     let sin = (polynomial(z, &SIN) * z).mul_add(x, x);
     let (sin, cos) = if octant & 2 == 0 { (sin, cos) } else { (cos, sin) };
     let sin = if octant & 4 == 0 { sin } else { -sin };
