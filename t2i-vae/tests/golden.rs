@@ -19,7 +19,7 @@ fn each(mut check: impl FnMut(&str, &Codec, &Golden)) {
 
 /// The tiles of a golden run: their size and what they share.
 fn tiling(golden: &Golden) -> Tiling {
-    let tile: Vec<f32> = golden.tensor::<1>("tile").into_data().to_vec().expect("f32");
+    let tile: Vec<f32> = golden.tensor::<1>("tile").into_data().try_to_vec().expect("f32");
     Tiling::new(tile[0] as usize, tile[1] as usize).expect("a smaller overlap")
 }
 

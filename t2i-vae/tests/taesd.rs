@@ -49,7 +49,10 @@ fn a_photograph_comes_back_as_well_as_from_torch() {
         let codec = load(&folder, name, channels);
         let back = codec.decode(codec.encode(pixels.clone()).mode());
         let (got, expected) = (psnr(back, pixels.clone()), numbers["psnr"][name].as_f64().expect("dB"));
-        println!("parity | real TAESD, round trip of a photograph in dB | {name} | 1.0e-1 | {:.1e}", (got - expected).abs());
+        println!(
+            "parity | real TAESD, round trip of a photograph in dB | {name} | 1.0e-1 | {:.1e}",
+            (got - expected).abs()
+        );
         assert!((got - expected).abs() <= 0.1, "{name}: {got} dB, torch {expected} dB");
     }
 }
