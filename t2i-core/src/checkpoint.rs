@@ -7,7 +7,6 @@ mod part;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::DType;
 use serde_json::Value;
 
 pub use self::family::Family;
@@ -52,23 +51,13 @@ impl Checkpoint {
         let unet = folder.options(Part::Unet)?;
         let in_channels = unet.peek("in_channels").and_then(Value::as_u64).unwrap_or(4) as usize;
         let family = family::of_folder(&folder, &unet);
-        Ok(Self {
-            path: path.to_owned(),
-            source: Source::Folder(folder),
-            family,
-            in_channels,
-        })
+        Ok(Self { path: path.to_owned(), source: Source::Folder(folder), family, in_channels })
     }
 
     fn from_file(path: &Path) -> Result<Self> {
         let file = SingleFile::open(path)?;
         let (family, in_channels) = (file.family(), file.in_channels());
-        Ok(Self {
-            path: path.to_owned(),
-            source: Source::File(file),
-            family,
-            in_channels,
-        })
+        Ok(Self { path: path.to_owned(), source: Source::File(file), family, in_channels })
     }
 
     /// Chooses the weight files of a variant, such as `fp16` of `diffusion_pytorch_model.fp16.safetensors`, in every
@@ -87,11 +76,7 @@ impl Checkpoint {
             Source::File(_) => Vec::new(),
         };
         let nearest = crate::nearest(variant, known.iter().map(String::as_str));
-        Err(Error::UnknownName {
-            kind: "variant",
-            name: variant.to_owned(),
-            nearest,
-        })
+        Err(Error::UnknownName { kind: "variant", name: variant.to_owned(), nearest })
     }
 
     /// The folder or file.
@@ -173,20 +158,6 @@ impl Checkpoint {
     /// If the scheduler's config is missing or corrupt.
     pub fn prediction_type(&self) -> Result<String> {
         let options = self.options(Part::Scheduler)?;
-        Ok(options
-            .peek("prediction_type")
-            .and_then(Value::as_str)
-            .unwrap_or("epsilon")
-            .to_owned())
-    }
-
-    /// The floating-point type of the UNet's weights.
-    ///
-    /// # Errors
-    /// If its weights are missing or corrupt.
-    pub fn dtype(&self) -> Result<Option<DType>> {
-        let weights = self.weights(Part::Unet)?;
-        let dtype = weights.names().next().and_then(|name| weights.dtype(name));
-        Ok(dtype)
+        Ok(options.peek("prediction_type").and_then(Value::as_str).unwrap_or("epsilon").to_owned())
     }
 }

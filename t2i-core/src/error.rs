@@ -160,16 +160,10 @@ impl Error {
 
     /// A file whose bytes are not what its format demands.
     pub fn corrupt(path: impl Into<PathBuf>, detail: impl std::fmt::Display) -> Self {
-        Self::Corrupt {
-            path: path.into(),
-            detail: detail.to_string(),
-        }
+        Self::Corrupt { path: path.into(), detail: detail.to_string() }
     }
 }
 
 fn nearest_tensor(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!("; the nearest unused one is `{name}`"))
-        .unwrap_or_default()
+    nearest.as_ref().map(|name| format!("; the nearest unused one is `{name}`")).unwrap_or_default()
 }

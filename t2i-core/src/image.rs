@@ -82,9 +82,7 @@ pub fn write_png(path: impl AsRef<Path>, pixels: Tensor<4>) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<RgbImage> {
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(Error::io(path))?;
+    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(Error::io(path))?;
     let mut decoder = reader.into_decoder().map_err(|error| typed(path, error))?;
     let orientation = decoder.orientation().map_err(|error| typed(path, error))?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| typed(path, error))?;
@@ -105,11 +103,7 @@ fn upper_bytes(picture: &::image::ImageBuffer<::image::Rgb<u16>, Vec<u16>>) -> R
 fn resized(picture: RgbImage, width: usize, height: usize) -> Result<RgbImage> {
     for (field, side) in [("width", width), ("height", height)] {
         if side == 0 || u32::try_from(side).is_err() {
-            return Err(Error::InvalidValue {
-                field,
-                value: side.to_string(),
-                expected: "at least 1".to_owned(),
-            });
+            return Err(Error::InvalidValue { field, value: side.to_string(), expected: "at least 1".to_owned() });
         }
     }
     Ok(lanczos(picture, width as u32, height as u32))
@@ -121,13 +115,7 @@ fn pixels(picture: &RgbImage, device: &Device) -> Tensor<4> {
 }
 
 fn mask(picture: &RgbImage, device: &Device) -> Tensor<4> {
-    let values = picture.pixels().map(|pixel| {
-        if f32::from(grey(pixel.0)) / 255.0 < 0.5 {
-            0.0
-        } else {
-            1.0
-        }
-    });
+    let values = picture.pixels().map(|pixel| if f32::from(grey(pixel.0)) / 255.0 < 0.5 { 0.0 } else { 1.0 });
     tensor(values.collect(), picture, 1, device).permute([0, 3, 1, 2])
 }
 
@@ -156,10 +144,7 @@ fn rgb(pixels: Tensor<4>) -> Result<RgbImage> {
     let values = pixels.permute([0, 2, 3, 1]).into_data_dtype(DType::F32);
     let values = values.as_slice::<f32>().map_err(|_| invalid())?;
     if values.iter().any(|value| !value.is_finite()) {
-        return Err(Error::NotFinite {
-            stage: "the picture".to_owned(),
-            latent: None,
-        });
+        return Err(Error::NotFinite { stage: "the picture".to_owned(), latent: None });
     }
     let byte = |x: &f32| ((x * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
     RgbImage::from_raw(width as u32, height as u32, values.iter().map(byte).collect()).ok_or_else(invalid)

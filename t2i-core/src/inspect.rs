@@ -69,30 +69,15 @@ fn is_needed(checkpoint: &Checkpoint, part: Part) -> bool {
 fn part_report(checkpoint: &Checkpoint, part: Part) -> Result<PartReport> {
     if !checkpoint.has(part) {
         let what = format!("the part `{part}`");
-        return Err(Error::MissingPart {
-            path: checkpoint.path().to_owned(),
-            what,
-        });
+        return Err(Error::MissingPart { path: checkpoint.path().to_owned(), what });
     }
     checkpoint.options(part)?;
     if !part.has_weights() {
-        return Ok(PartReport {
-            part,
-            parameters: 0,
-            dtypes: Vec::new(),
-        });
+        return Ok(PartReport { part, parameters: 0, dtypes: Vec::new() });
     }
     let weights = checkpoint.weights(part)?;
-    let dtypes: BTreeSet<_> = weights
-        .names()
-        .filter_map(|name| weights.dtype(name))
-        .map(|d| d.name())
-        .collect();
-    Ok(PartReport {
-        part,
-        parameters: weights.parameters(),
-        dtypes: dtypes.into_iter().collect(),
-    })
+    let dtypes: BTreeSet<_> = weights.names().filter_map(|name| weights.dtype(name)).map(|d| d.name()).collect();
+    Ok(PartReport { part, parameters: weights.parameters(), dtypes: dtypes.into_iter().collect() })
 }
 
 impl fmt::Display for Report {
@@ -101,23 +86,9 @@ impl fmt::Display for Report {
         writeln!(f, "{}", self.path.display())?;
         writeln!(f, "  family      {}{task}", self.family)?;
         writeln!(f, "  pipeline    {}", self.pipeline_class)?;
-        writeln!(
-            f,
-            "  prediction  {}",
-            self.prediction_type.as_deref().unwrap_or("unknown")
-        )?;
-        for PartReport {
-            part,
-            parameters,
-            dtypes,
-        } in self.parts.iter().filter(|part| part.part.has_weights())
-        {
-            writeln!(
-                f,
-                "  {part:<16}{:>15} parameters, {}",
-                thousands(*parameters),
-                dtypes.join(" and ")
-            )?;
+        writeln!(f, "  prediction  {}", self.prediction_type.as_deref().unwrap_or("unknown"))?;
+        for PartReport { part, parameters, dtypes } in self.parts.iter().filter(|part| part.part.has_weights()) {
+            writeln!(f, "  {part:<16}{:>15} parameters, {}", thousands(*parameters), dtypes.join(" and "))?;
         }
         for PartReport { part, .. } in self.parts.iter().filter(|part| !part.part.has_weights()) {
             writeln!(f, "  {part:<16}config")?;
@@ -132,12 +103,7 @@ impl fmt::Display for Report {
 /// 1234567 as `1 234 567`.
 fn thousands(number: usize) -> String {
     let digits = number.to_string();
-    let groups: Vec<_> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(String::from_utf8_lossy)
-        .collect();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(" ")
 }
 
@@ -160,21 +126,11 @@ mod tests {
             inpainting: true,
             pipeline_class: "StableDiffusionInpaintPipeline".to_owned(),
             prediction_type: Some("epsilon".to_owned()),
-            parts: vec![PartReport {
-                part: Part::Unet,
-                parameters: 865_910_724,
-                dtypes: vec!["f16"],
-            }],
+            parts: vec![PartReport { part: Part::Unet, parameters: 865_910_724, dtypes: vec!["f16"] }],
             missing: vec!["the part `vae`".to_owned()],
         };
         let table = report.to_string();
-        for word in [
-            "Stable Diffusion 2, inpainting",
-            "epsilon",
-            "865 910 724",
-            "f16",
-            "missing     the part `vae`",
-        ] {
+        for word in ["Stable Diffusion 2, inpainting", "epsilon", "865 910 724", "f16", "missing     the part `vae`"] {
             assert!(table.contains(word), "{table}");
         }
     }

@@ -38,19 +38,15 @@ const ZERO_TERMINAL_SNR: &str = "ztsnr";
 
 impl SingleFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let weights = Weights::open(path)?;
+        Self::from_weights(path, Weights::open(path)?)
+    }
+
+    fn from_weights(path: &Path, weights: Weights) -> Result<Self> {
         let family = family(&weights).ok_or_else(|| foreign(path, &weights))?;
-        let file = Self {
-            path: path.to_owned(),
-            weights,
-            family,
-        };
+        let file = Self { path: path.to_owned(), weights, family };
         match file.strangers() {
             tensors if tensors.is_empty() => Ok(file),
-            tensors => Err(Error::UnusedTensors {
-                origin: file.weights.origin().to_owned(),
-                tensors,
-            }),
+            tensors => Err(Error::UnusedTensors { origin: file.weights.origin().to_owned(), tensors }),
         }
     }
 
@@ -97,10 +93,7 @@ impl SingleFile {
             Part::Scheduler => scheduler::config(self.family, &self.training()),
             Part::Tokenizer | Part::Tokenizer2 => config::tokenizer(self.family, part),
             Part::Unet => {
-                let pooled = self
-                    .local(Part::TextEncoder2)
-                    .ok()
-                    .and_then(|text| openclip::projection(&text));
+                let pooled = self.local(Part::TextEncoder2).ok().and_then(|text| openclip::projection(&text));
                 unet::config(&self.local(part)?, self.family, pooled, self.sample_size())
             }
             Part::Vae => vae::config(&self.local(part)?, self.family, self.sample_size()),
@@ -114,14 +107,8 @@ impl SingleFile {
 
     /// The tensors of a part, without its prefix.
     fn local(&self, part: Part) -> Result<Weights> {
-        let prefix = self
-            .prefixes(part)
-            .into_iter()
-            .find(|prefix| self.weights.has_under(prefix));
-        let missing = || Error::MissingPart {
-            path: self.path.clone(),
-            what: format!("the part `{part}`"),
-        };
+        let prefix = self.prefixes(part).into_iter().find(|prefix| self.weights.has_under(prefix));
+        let missing = || Error::MissingPart { path: self.path.clone(), what: format!("the part `{part}`") };
         Ok(self.weights.under(prefix.ok_or_else(missing)?))
     }
 
@@ -174,11 +161,7 @@ impl SingleFile {
     fn strangers(&self) -> Vec<String> {
         let prefixes: Vec<_> = Part::ALL.into_iter().flat_map(|part| self.prefixes(part)).collect();
         let known = |name: &str| prefixes.iter().any(|p| name.starts_with(p)) || is_training_state(name);
-        self.weights
-            .names()
-            .filter(|name| !known(name))
-            .map(str::to_owned)
-            .collect()
+        self.weights.names().filter(|name| !known(name)).map(str::to_owned).collect()
     }
 }
 
@@ -206,10 +189,7 @@ fn family(weights: &Weights) -> Option<Family> {
 
 fn foreign(path: &Path, weights: &Weights) -> Error {
     let first: Vec<_> = weights.names().take(3).collect();
-    let detail = format!(
-        "not a Stable Diffusion checkpoint: its tensors are {}, ...",
-        first.join(", ")
-    );
+    let detail = format!("not a Stable Diffusion checkpoint: its tensors are {}, ...", first.join(", "));
     Error::corrupt(path, detail)
 }
 
@@ -227,13 +207,8 @@ fn is_training_state(name: &str) -> bool {
         V_PREDICTION,
         ZERO_TERMINAL_SNR,
     ];
-    const PREFIXES: [&str; 5] = [
-        "model_ema.",
-        "sqrt_",
-        "posterior_",
-        "denoiser.sigmas",
-        "cond_stage_model.logit_scale",
-    ];
+    const PREFIXES: [&str; 5] =
+        ["model_ema.", "sqrt_", "posterior_", "denoiser.sigmas", "cond_stage_model.logit_scale"];
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
@@ -244,9 +219,7 @@ fn dim(weights: &Weights, name: &str, index: usize) -> Option<usize> {
 
 /// How many of `prefix.0.`, `prefix.1.`, ... there are.
 fn count(weights: &Weights, prefix: &str) -> usize {
-    (0..)
-        .take_while(|i| weights.has_under(&format!("{prefix}.{i}.")))
-        .count()
+    (0..).take_while(|i| weights.has_under(&format!("{prefix}.{i}."))).count()
 }
 
 /// 64 channels a head, as in all of the family but Stable Diffusion 1's UNet.
@@ -254,10 +227,20 @@ fn heads(channels: usize) -> usize {
     (channels / 64).max(1)
 }
 
+/// 32 groups a norm, as in all of the family; in tiny models, as many as divide every number of channels.
+fn norm_groups(channels: &[usize]) -> usize {
+    channels.iter().fold(32, |groups, channels| greatest_common_divisor(groups, *channels))
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
 /// A config, of which absent options are left out.
 fn object(options: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
-    let present = options
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let present = options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(present.collect())
 }
+
+#[cfg(test)]
+mod tests;

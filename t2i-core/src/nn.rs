@@ -77,11 +77,7 @@ fn chunked(
 
 fn probabilities(scores: Tensor<4>, dtype: DType) -> Tensor<4> {
     let probabilities = softmax(scores, 3);
-    if probabilities.dtype() == dtype {
-        probabilities
-    } else {
-        probabilities.cast(dtype)
-    }
+    if probabilities.dtype() == dtype { probabilities } else { probabilities.cast(dtype) }
 }
 
 fn in_f32(scores: Tensor<4>) -> Tensor<4> {
@@ -125,64 +121,39 @@ mod tests {
     fn assert_close(got: Tensor<4>, expected: Tensor<4>, tolerance: f32) {
         let got = got.cast(DType::F32);
         assert!(got.clone().is_finite().all().into_scalar::<bool>());
-        got.into_data()
-            .assert_approx_eq::<f32>(&expected.cast(DType::F32).into_data(), Tolerance::absolute(tolerance));
+        got.into_data().assert_approx_eq::<f32>(&expected.cast(DType::F32).into_data(), Tolerance::absolute(tolerance));
     }
 
     #[test]
     fn one_chunk_is_the_textbook_formula() {
         let (q, k, v) = (random([2, 3, 5, 8]), random([2, 3, 7, 8]), random([2, 3, 7, 4]));
-        assert_close(
-            attention(q.clone(), k.clone(), v.clone()),
-            textbook(q, k, v, false),
-            2e-6,
-        );
+        assert_close(attention(q.clone(), k.clone(), v.clone()), textbook(q, k, v, false), 2e-6);
     }
 
     #[test]
     fn many_chunks_give_what_one_would() {
         // 2 * 8 * 2048 scores a query allow 512 queries a chunk; the last chunk is not full.
-        let (q, k, v) = (
-            random([2, 8, 1100, 8]),
-            random([2, 8, 2048, 8]),
-            random([2, 8, 2048, 8]),
-        );
-        assert_close(
-            attention(q.clone(), k.clone(), v.clone()),
-            textbook(q, k, v, false),
-            2e-6,
-        );
+        let (q, k, v) = (random([2, 8, 1100, 8]), random([2, 8, 2048, 8]), random([2, 8, 2048, 8]));
+        assert_close(attention(q.clone(), k.clone(), v.clone()), textbook(q, k, v, false), 2e-6);
     }
 
     #[test]
     fn causal_attention_sees_no_later_token() {
         let (q, k, v) = (random([2, 2, 9, 8]), random([2, 2, 9, 8]), random([2, 2, 9, 8]));
-        assert_close(
-            causal_attention(q.clone(), k.clone(), v.clone()),
-            textbook(q, k, v, true),
-            2e-6,
-        );
+        assert_close(causal_attention(q.clone(), k.clone(), v.clone()), textbook(q, k, v, true), 2e-6);
     }
 
     #[test]
     fn causal_chunks_know_their_place() {
         let shape = [4, 8, 1100, 2];
         let (q, k, v) = (random(shape), random(shape), random(shape));
-        assert_close(
-            causal_attention(q.clone(), k.clone(), v.clone()),
-            textbook(q, k, v, true),
-            2e-6,
-        );
+        assert_close(causal_attention(q.clone(), k.clone(), v.clone()), textbook(q, k, v, true), 2e-6);
     }
 
     #[test]
     fn scores_beyond_the_range_of_f16_stay_finite() {
         let big = |x: Tensor<4>| (x * 150.0).cast(DType::F16);
-        let (q, k, v) = (
-            big(random([1, 1, 4, 64])),
-            big(random([1, 1, 4, 64])),
-            big(random([1, 1, 4, 64])),
-        );
+        let (q, k, v) = (big(random([1, 1, 4, 64])), big(random([1, 1, 4, 64])), big(random([1, 1, 4, 64])));
         let exact = textbook(q.clone(), k.clone(), v.clone(), false);
         let upcast = attention(q.cast(DType::F32), k.cast(DType::F32), v);
         assert_eq!(upcast.dtype(), DType::F16);

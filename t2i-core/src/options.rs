@@ -34,7 +34,8 @@ impl Options {
     /// If the file cannot be read or is not a JSON object.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let json = serde_json::from_str(&quote_non_finite(&text)).map_err(|e| Error::corrupt(path, e))?;
+        let json = serde_json::from_str(&text).or_else(|_| serde_json::from_str(&quote_non_finite(&text)));
+        let json = json.map_err(|e| Error::corrupt(path, e))?;
         Self::from_json(path.display().to_string(), json)
     }
 
@@ -45,11 +46,7 @@ impl Options {
     pub fn from_json(origin: impl Into<String>, json: Value) -> Result<Self> {
         let origin = origin.into();
         match json {
-            Value::Object(fields) => Ok(Self {
-                origin,
-                left: fields.into_iter().collect(),
-                asked: Vec::new(),
-            }),
+            Value::Object(fields) => Ok(Self { origin, left: fields.into_iter().collect(), asked: Vec::new() }),
             other => Err(Error::corrupt(origin, format!("{other} is not a JSON object"))),
         }
     }
@@ -87,10 +84,7 @@ impl Options {
     pub fn require<T: DeserializeOwned>(&mut self, option: &str) -> Result<T> {
         if !self.left.contains_key(option) {
             let what = format!("option `{option}`");
-            return Err(Error::MissingPart {
-                path: self.origin.clone().into(),
-                what,
-            });
+            return Err(Error::MissingPart { path: self.origin.clone().into(), what });
         }
         let value = self.left[option].clone();
         self.asked.push(option.to_owned());
@@ -177,25 +171,19 @@ mod tests {
         let mut o = options(json!({ "sampel_size": 64 }));
         o.get("sample_size", 32).expect("absent is fine");
         let message = o.finish().expect_err("a typo").to_string();
-        assert!(
-            message.contains("sampel_size") && message.contains("sample_size"),
-            "{message}"
-        );
+        assert!(message.contains("sampel_size") && message.contains("sample_size"), "{message}");
     }
 
     #[test]
     fn an_unsupported_value_is_named_with_what_would_be_right() {
         let mut o = options(json!({ "act_fn": "mish" }));
-        let message = o
-            .only("act_fn", &[json!("silu"), json!("swish")])
-            .expect_err("mish")
-            .to_string();
+        let message = o.only("act_fn", &[json!("silu"), json!("swish")]).expect_err("mish").to_string();
         assert!(message.contains("mish") && message.contains("silu"), "{message}");
     }
 
     #[test]
     fn python_numbers_that_json_lacks_become_strings() {
-        let text = r#"{"a": -Infinity, "b \\"NaN": NaN, "Infinity": [Infinity, "-Infinity"]}"#;
+        let text = r#"{"a": -Infinity, "b \"NaN": NaN, "Infinity": [Infinity, "-Infinity"]}"#;
         let json: Value = serde_json::from_str(&quote_non_finite(text)).expect("JSON");
         assert_eq!(json, json!({ "a": "-inf", "b \"NaN": "nan", "Infinity": ["inf", "-Infinity"] }));
     }

@@ -16,20 +16,12 @@ use crate::{Error, Result, Weights, files};
 pub fn write_tensors(path: impl AsRef<Path>, tensors: &[(impl AsRef<str>, TensorData)]) -> Result<()> {
     let path = path.as_ref();
     let corrupt = |e: &dyn std::fmt::Display| Error::corrupt(path, e);
-    let named: Vec<_> = tensors
-        .iter()
-        .map(|(name, data)| Ok((name.as_ref(), as_f32(path, data)?)))
-        .collect::<Result<_>>()?;
+    let named: Vec<_> =
+        tensors.iter().map(|(name, data)| Ok((name.as_ref(), as_f32(path, data)?))).collect::<Result<_>>()?;
     if let Some(tensor) = twice(named.iter().map(|(name, _)| *name)) {
-        return Err(Error::DuplicateTensor {
-            origin: path.display().to_string(),
-            tensor,
-        });
+        return Err(Error::DuplicateTensor { origin: path.display().to_string(), tensor });
     }
-    let views = named
-        .iter()
-        .map(|(name, data)| Ok((*name, view(data)?)))
-        .collect::<Result<Vec<_>, SafeTensorError>>();
+    let views = named.iter().map(|(name, data)| Ok((*name, view(data)?))).collect::<Result<Vec<_>, SafeTensorError>>();
     let bytes = safetensors::serialize(views.map_err(|e| corrupt(&e))?, None).map_err(|e| corrupt(&e))?;
     files::replace(path, |file| file.write_all(&bytes))
 }
@@ -43,10 +35,7 @@ pub fn read_tensor<const D: usize>(path: impl AsRef<Path>, name: &str, device: &
     let data = as_f32(path, &Weights::open(path)?.read(name)?)?;
     match data.rank() {
         rank if rank == D => Ok(Tensor::from_data(data, (device, DType::F32))),
-        rank => Err(Error::corrupt(
-            path,
-            format!("tensor `{name}` has {rank} dimensions, not {D}"),
-        )),
+        rank => Err(Error::corrupt(path, format!("tensor `{name}` has {rank} dimensions, not {D}"))),
     }
 }
 
@@ -75,23 +64,16 @@ mod tests {
         write_tensors(&path, &[("noise", noise.clone())]).expect("written");
         let read = read_tensor::<4>(&path, "noise", &Device::flex()).expect("read");
         assert_eq!(read.into_data(), noise);
-        let missing = read_tensor::<4>(&path, "nois", &Device::flex())
-            .expect_err("a typo")
-            .to_string();
+        let missing = read_tensor::<4>(&path, "nois", &Device::flex()).expect_err("a typo").to_string();
         assert!(missing.contains("`nois`") && missing.contains("`noise`"), "{missing}");
-        let rank = read_tensor::<3>(&path, "noise", &Device::flex())
-            .expect_err("four")
-            .to_string();
+        let rank = read_tensor::<3>(&path, "noise", &Device::flex()).expect_err("four").to_string();
         assert!(rank.contains("4 dimensions"), "{rank}");
     }
 
     #[test]
     fn two_of_one_name_are_refused() {
         let one = || ("noise", TensorData::from([1f32]));
-        let path = tempfile::tempdir()
-            .expect("a folder")
-            .path()
-            .join("tensors.safetensors");
+        let path = tempfile::tempdir().expect("a folder").path().join("tensors.safetensors");
         let error = write_tensors(&path, &[one(), one()]).expect_err("twice");
         assert!(matches!(error, Error::DuplicateTensor { tensor, .. } if tensor == "noise"));
     }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, TensorData};
 
-pub(crate) use self::convert::is_finite;
 pub(crate) use self::pickle::number as pickled_number;
 use crate::{Error, Result};
 
@@ -50,10 +49,7 @@ impl Weights {
             "ckpt" | "pt" | "pth" | "bin" => pickle::entries(path),
             _ => safetensors::entries(path),
         };
-        Ok(Self {
-            origin: path.display().to_string(),
-            tensors: tensors?,
-        })
+        Ok(Self { origin: path.display().to_string(), tensors: tensors? })
     }
 
     /// Takes tensors that are in memory already, in the layout of files: a linear layer's weight is `[out, in]`.
@@ -61,10 +57,7 @@ impl Weights {
     /// # Errors
     /// If two have one name.
     pub fn from_data(origin: &str, tensors: impl IntoIterator<Item = (String, TensorData)>) -> Result<Self> {
-        let mut weights = Self {
-            origin: origin.to_owned(),
-            tensors: BTreeMap::new(),
-        };
+        let mut weights = Self { origin: origin.to_owned(), tensors: BTreeMap::new() };
         for (name, data) in tensors {
             let (shape, dtype) = (data.shape().to_vec(), data.dtype());
             let read = Arc::new(move || Ok(data.as_bytes().to_vec()));
@@ -85,10 +78,7 @@ impl Weights {
 
     /// Whether there is a tensor whose name starts with `prefix`.
     pub fn has_under(&self, prefix: &str) -> bool {
-        self.tensors
-            .range(prefix.to_owned()..)
-            .next()
-            .is_some_and(|(name, _)| name.starts_with(prefix))
+        self.tensors.range(prefix.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
     /// The shape of a tensor in the file's layout: a linear layer's weight is `[out, in]`.
@@ -113,10 +103,7 @@ impl Weights {
 
     /// The number of values in all tensors together.
     pub fn parameters(&self) -> usize {
-        self.tensors
-            .values()
-            .map(|entry| entry.shape.iter().product::<usize>())
-            .sum()
+        self.tensors.values().map(|entry| entry.shape.iter().product::<usize>()).sum()
     }
 
     /// Reads one tensor, in the file's own type and layout.

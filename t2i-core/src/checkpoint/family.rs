@@ -82,15 +82,9 @@ impl fmt::Display for Family {
 pub(super) fn of_folder(folder: &Folder, unet: &Options) -> Family {
     let is = |options: &Options, name: &str, value: &str| options.peek(name).and_then(Value::as_str) == Some(value);
     if is(unet, "addition_embed_type", "text_time") {
-        return if folder.has(Part::TextEncoder) {
-            Family::SdXl
-        } else {
-            Family::SdXlRefiner
-        };
+        return if folder.has(Part::TextEncoder) { Family::SdXl } else { Family::SdXlRefiner };
     }
-    let exact_gelu = folder
-        .options(Part::TextEncoder)
-        .is_ok_and(|text| is(&text, "hidden_act", "gelu"));
+    let exact_gelu = folder.options(Part::TextEncoder).is_ok_and(|text| is(&text, "hidden_act", "gelu"));
     let wide = unet.peek("cross_attention_dim").and_then(Value::as_u64) == Some(1024);
     if exact_gelu || wide { Family::Sd2 } else { Family::Sd1 }
 }

@@ -23,18 +23,11 @@ impl Folder {
         }
         let text = std::fs::read_to_string(&file).map_err(Error::io(&file))?;
         let index = serde_json::from_str(&text).map_err(|e| Error::corrupt(&file, e))?;
-        Ok(Self {
-            path: path.to_owned(),
-            index,
-            variant: None,
-        })
+        Ok(Self { path: path.to_owned(), index, variant: None })
     }
 
     pub(super) fn class_name(&self) -> &str {
-        self.index
-            .get("_class_name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.index.get("_class_name").and_then(Value::as_str).unwrap_or_default()
     }
 
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool> {
@@ -84,17 +77,11 @@ impl Folder {
         let variants: BTreeSet<_> = files.iter().filter_map(|file| file.variant.as_deref()).collect();
         match (files.first(), variants.len()) {
             (Some(file), 1) => Ok(file),
-            (None, _) => Err(missing(
-                &self.path,
-                format!("{part}/{}.safetensors", part.weight_stems().0),
-            )),
+            (None, _) => Err(missing(&self.path, format!("{part}/{}.safetensors", part.weight_stems().0))),
             _ => Err(Error::InvalidValue {
                 field: "variant",
                 value: "not chosen".to_owned(),
-                expected: format!(
-                    "one of {} for {part}",
-                    variants.into_iter().collect::<Vec<_>>().join(", ")
-                ),
+                expected: format!("one of {} for {part}", variants.into_iter().collect::<Vec<_>>().join(", ")),
             }),
         }
     }
@@ -109,15 +96,9 @@ impl Folder {
     }
 
     pub(super) fn variants(&self) -> Vec<String> {
-        let networks = Part::ALL
-            .into_iter()
-            .filter(|part| part.has_weights() && self.has(*part));
+        let networks = Part::ALL.into_iter().filter(|part| part.has_weights() && self.has(*part));
         let files = networks.flat_map(|part| self.weight_files(part).unwrap_or_default());
-        files
-            .filter_map(|file| file.variant)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
+        files.filter_map(|file| file.variant).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The weight files of a part, best first.
@@ -151,9 +132,8 @@ impl WeightFile {
     fn parse(part: Part, path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let (safetensors, pickle) = part.weight_stems();
-        [(safetensors, "safetensors", false), (pickle, "bin", true)]
-            .into_iter()
-            .find_map(|(stem, format, is_pickle)| {
+        [(safetensors, "safetensors", false), (pickle, "bin", true)].into_iter().find_map(
+            |(stem, format, is_pickle)| {
                 let rest: Vec<_> = name.strip_prefix(stem)?.strip_prefix('.')?.split('.').collect();
                 let (variant, is_sharded) = match rest.as_slice() {
                     [f] if *f == format => (None, false),
@@ -164,21 +144,14 @@ impl WeightFile {
                     _ => return None,
                 };
                 let variant = variant.map(str::to_owned);
-                Some(Self {
-                    is_pickle,
-                    is_sharded,
-                    variant,
-                    path: path.clone(),
-                })
-            })
+                Some(Self { is_pickle, is_sharded, variant, path: path.clone() })
+            },
+        )
     }
 }
 
 fn missing(path: &Path, what: impl Into<String>) -> Error {
-    Error::MissingPart {
-        path: path.to_owned(),
-        what: what.into(),
-    }
+    Error::MissingPart { path: path.to_owned(), what: what.into() }
 }
 
 #[cfg(test)]
@@ -196,29 +169,14 @@ mod tests {
         let unet = |name| parse(Part::Unet, name);
         assert_eq!(unet("diffusion_pytorch_model.safetensors"), Some((false, false, None)));
         assert_eq!(unet("diffusion_pytorch_model.bin"), Some((true, false, None)));
-        assert_eq!(
-            unet("diffusion_pytorch_model.fp16.safetensors"),
-            Some((false, false, fp16()))
-        );
-        assert_eq!(
-            unet("diffusion_pytorch_model.safetensors.index.json"),
-            Some((false, true, None))
-        );
-        assert_eq!(
-            unet("diffusion_pytorch_model.safetensors.index.fp16.json"),
-            Some((false, true, fp16()))
-        );
-        assert_eq!(
-            unet("diffusion_pytorch_model.fp16.safetensors.index.json"),
-            Some((false, true, fp16()))
-        );
+        assert_eq!(unet("diffusion_pytorch_model.fp16.safetensors"), Some((false, false, fp16())));
+        assert_eq!(unet("diffusion_pytorch_model.safetensors.index.json"), Some((false, true, None)));
+        assert_eq!(unet("diffusion_pytorch_model.safetensors.index.fp16.json"), Some((false, true, fp16())));
+        assert_eq!(unet("diffusion_pytorch_model.fp16.safetensors.index.json"), Some((false, true, fp16())));
         assert_eq!(unet("diffusion_pytorch_model-00001-of-00002.safetensors"), None);
         assert_eq!(unet("diffusion_pytorch_model.onnx"), None);
         assert_eq!(parse(Part::TextEncoder, "pytorch_model.bin"), Some((true, false, None)));
-        assert_eq!(
-            parse(Part::TextEncoder, "model.fp16.safetensors"),
-            Some((false, false, fp16()))
-        );
+        assert_eq!(parse(Part::TextEncoder, "model.fp16.safetensors"), Some((false, false, fp16())));
         assert_eq!(parse(Part::TextEncoder, "model.bin"), None);
     }
 }

@@ -47,10 +47,7 @@ mod tests {
         let name = Some("text_model.encoder.layers.0.mlp.fc1.bias".to_owned());
         assert_eq!(text("text_model.encoder.layers.0.mlp.fc1.bias"), name);
         assert_eq!(text("encoder.layers.0.mlp.fc1.bias"), name);
-        assert_eq!(
-            text("text_projection.weight"),
-            Some("text_projection.weight".to_owned())
-        );
+        assert_eq!(text("text_projection.weight"), Some("text_projection.weight".to_owned()));
         assert_eq!(text("text_model.embeddings.position_ids"), None);
         assert_eq!(text("embeddings.position_ids"), None);
     }
@@ -61,10 +58,7 @@ mod tests {
         assert_eq!(attention("query.weight"), attention("to_q.weight"));
         assert_eq!(attention("key.weight"), attention("to_k.weight"));
         assert_eq!(attention("value.bias"), attention("to_v.bias"));
-        assert_eq!(
-            attention("proj_attn.bias"),
-            "encoder.mid_block.attentions.0.to_out.0.bias"
-        );
+        assert_eq!(attention("proj_attn.bias"), "encoder.mid_block.attentions.0.to_out.0.bias");
         assert_eq!(vae("quant_conv.weight"), "quant_conv.weight");
     }
 }

@@ -6,28 +6,36 @@ use std::f64::consts::PI;
 
 use image::{Rgb, RgbImage};
 
-/// Brings a picture to a size: first all rows, then all columns, rounding to bytes between.
+/// Brings a picture to a size, rounding to bytes between the two passes.
 pub(super) fn lanczos(picture: RgbImage, width: u32, height: u32) -> RgbImage {
-    let picture = if picture.width() == width {
-        picture
-    } else {
-        rows(&picture, width)
-    };
-    if picture.height() == height {
-        picture
-    } else {
-        columns(&picture, height)
+    match columns_first(&picture, width, height) {
+        true => rows(columns(picture, height), width),
+        false => columns(rows(picture, width), height),
     }
 }
 
-fn rows(picture: &RgbImage, width: u32) -> RgbImage {
+/// Pillow 13 filters columns first where that drops more than twice as many rows as the other order drops columns:
+/// found by trying it out on all kinds of sizes. Before, it always filtered rows first; the difference is a rounding.
+fn columns_first(picture: &RgbImage, width: u32, height: u32) -> bool {
+    let dropped = |from: u32, to: u32| i64::from(from) - i64::from(to);
+    let rows = dropped(picture.height(), height);
+    rows > 0 && rows > 2 * dropped(picture.width(), width)
+}
+
+fn rows(picture: RgbImage, width: u32) -> RgbImage {
+    if picture.width() == width {
+        return picture;
+    }
     let filters = filters(picture.width(), width);
     RgbImage::from_fn(width, picture.height(), |x, y| {
         filters[x as usize].apply(|source| picture.get_pixel(source, y).0)
     })
 }
 
-fn columns(picture: &RgbImage, height: u32) -> RgbImage {
+fn columns(picture: RgbImage, height: u32) -> RgbImage {
+    if picture.height() == height {
+        return picture;
+    }
     let filters = filters(picture.height(), height);
     RgbImage::from_fn(picture.width(), height, |x, y| {
         filters[y as usize].apply(|source| picture.get_pixel(x, source).0)
@@ -67,10 +75,7 @@ fn filters(from: u32, to: u32) -> Vec<Filter> {
         let first = (center - support + 0.5).max(0.0) as u32;
         let end = ((center + support + 0.5) as u32).min(from);
         let weight = |source: u32| kernel((f64::from(source) - center + 0.5) / stretch);
-        Filter {
-            first,
-            weights: fixed_point((first..end).map(weight).collect()),
-        }
+        Filter { first, weights: fixed_point((first..end).map(weight).collect()) }
     };
     (0..to).map(filter).collect()
 }
@@ -83,11 +88,7 @@ fn fixed_point(weights: Vec<f64>) -> Vec<i32> {
 
 /// `sinc(x) sinc(x / 3)` within three samples, 0 beyond.
 fn kernel(x: f64) -> f64 {
-    if (-3.0..3.0).contains(&x) {
-        sinc(x) * sinc(x / 3.0)
-    } else {
-        0.0
-    }
+    if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 }
 }
 
 fn sinc(x: f64) -> f64 {

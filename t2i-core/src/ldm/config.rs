@@ -6,11 +6,7 @@ use crate::{Family, Part};
 
 /// CLIP-L is padded with its end token, OpenCLIP with token 0, which is `!` in CLIP's vocabulary.
 pub(super) fn tokenizer(family: Family, part: Part) -> Option<Value> {
-    let pad = if family.pads_with_zero(part) {
-        "!"
-    } else {
-        "<|endoftext|>"
-    };
+    let pad = if family.pads_with_zero(part) { "!" } else { "<|endoftext|>" };
     Some(json!({ "model_max_length": 77, "pad_token": pad }))
 }
 

@@ -70,22 +70,12 @@ fn place(target: Target, entry: &Entry) -> Option<Vec<(String, Entry)>> {
         Target::Dropped => Some(vec![]),
         Target::Is(name) => Some(vec![(name, entry.clone())]),
         Target::Transposed(name) => Some(vec![(name, entry.transposed()?)]),
-        Target::Rows(names) => names
-            .into_iter()
-            .enumerate()
-            .map(|(i, name)| Some((name, entry.rows(i, 3)?)))
-            .collect(),
+        Target::Rows(names) => names.into_iter().enumerate().map(|(i, name)| Some((name, entry.rows(i, 3)?))).collect(),
     }
 }
 
 fn misshapen(origin: &str, name: &str, entry: &Entry) -> Error {
-    Error::corrupt(
-        origin,
-        format!(
-            "tensor `{name}` has the shape {:?}, which OpenCLIP never has",
-            entry.shape
-        ),
-    )
+    Error::corrupt(origin, format!("tensor `{name}` has the shape {:?}, which OpenCLIP never has", entry.shape))
 }
 
 /// The width of the pooled vector.
@@ -97,11 +87,7 @@ pub(super) fn config(weights: &Weights, without_last: bool) -> Option<Value> {
     let hidden = dim(weights, "token_embedding.weight", 1)?;
     let layers = count(weights, LAYERS).checked_sub(without_last.into())?;
     let projection = projection(weights).filter(|_| !without_last);
-    let class = if projection.is_some() {
-        "CLIPTextModelWithProjection"
-    } else {
-        "CLIPTextModel"
-    };
+    let class = if projection.is_some() { "CLIPTextModelWithProjection" } else { "CLIPTextModel" };
     Some(object([
         ("architectures", Some(json!([class]))),
         ("model_type", Some(json!("clip_text_model"))),
@@ -109,15 +95,9 @@ pub(super) fn config(weights: &Weights, without_last: bool) -> Option<Value> {
         ("eos_token_id", Some(json!(2))),
         ("hidden_act", Some(json!("gelu"))),
         ("hidden_size", Some(json!(hidden))),
-        (
-            "intermediate_size",
-            Some(json!(dim(weights, "transformer.resblocks.0.mlp.c_fc.weight", 0)?)),
-        ),
+        ("intermediate_size", Some(json!(dim(weights, "transformer.resblocks.0.mlp.c_fc.weight", 0)?))),
         ("layer_norm_eps", Some(json!(1e-5))),
-        (
-            "max_position_embeddings",
-            Some(json!(dim(weights, "positional_embedding", 0)?)),
-        ),
+        ("max_position_embeddings", Some(json!(dim(weights, "positional_embedding", 0)?))),
         ("num_attention_heads", Some(json!(heads(hidden)))),
         ("num_hidden_layers", Some(json!(layers))),
         ("pad_token_id", Some(json!(1))),
@@ -140,10 +120,7 @@ mod tests {
         let weights = Weights::from_data(
             "test",
             [
-                (
-                    "transformer.resblocks.0.attn.in_proj_weight".to_owned(),
-                    values(0..12, [6, 2]),
-                ),
+                ("transformer.resblocks.0.attn.in_proj_weight".to_owned(), values(0..12, [6, 2])),
                 ("text_projection".to_owned(), values(0..6, [2, 3])),
                 ("logit_scale".to_owned(), values(0..1, [1, 1])),
             ],
@@ -163,15 +140,9 @@ mod tests {
 
     #[test]
     fn the_last_layer_goes_where_it_is_not_used() {
-        assert_eq!(
-            target("transformer.resblocks.23.ln_1.weight", Some(23)),
-            Some(Target::Dropped)
-        );
+        assert_eq!(target("transformer.resblocks.23.ln_1.weight", Some(23)), Some(Target::Dropped));
         assert_eq!(target("text_projection", Some(23)), Some(Target::Dropped));
-        assert_ne!(
-            target("transformer.resblocks.2.ln_1.weight", Some(23)),
-            Some(Target::Dropped)
-        );
+        assert_ne!(target("transformer.resblocks.2.ln_1.weight", Some(23)), Some(Target::Dropped));
     }
 
     #[test]

@@ -106,14 +106,8 @@ mod tests {
 
     #[test]
     fn stable_diffusion_2_predicts_v_unless_it_is_known_not_to() {
-        let base = Training {
-            global_step: Some(875_000),
-            ..Training::default()
-        };
-        let inpainting = Training {
-            inpainting: true,
-            ..Training::default()
-        };
+        let base = Training { global_step: Some(875_000), ..Training::default() };
+        let inpainting = Training { inpainting: true, ..Training::default() };
         assert_eq!(prediction(Family::Sd2, &Training::default()), "v_prediction");
         assert_eq!(prediction(Family::Sd2, &base), "epsilon");
         assert_eq!(prediction(Family::Sd2, &inpainting), "epsilon");
@@ -121,16 +115,9 @@ mod tests {
 
     #[test]
     fn a_marker_says_that_an_xl_predicts_v() {
-        let marked = Training {
-            v_prediction: true,
-            zero_terminal_snr: true,
-            ..Training::default()
-        };
+        let marked = Training { v_prediction: true, zero_terminal_snr: true, ..Training::default() };
         assert_eq!(prediction(Family::SdXl, &Training::default()), "epsilon");
         assert_eq!(prediction(Family::SdXl, &marked), "v_prediction");
-        assert_eq!(
-            config(Family::SdXl, &marked).expect("a config")["rescale_betas_zero_snr"],
-            true
-        );
+        assert_eq!(config(Family::SdXl, &marked).expect("a config")["rescale_betas_zero_snr"], true);
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{count, dim, heads, object};
+use super::{count, dim, heads, norm_groups, object};
 use crate::{Family, Weights};
 
 /// Which level and which of its layers each original block is.
@@ -52,14 +52,8 @@ fn places(first: usize, end: usize, ends_level: impl Fn(usize) -> bool) -> Vec<P
     let place = |block| {
         let place = next;
         next = match ends_level(block) {
-            true => Place {
-                level: place.level + 1,
-                layer: 0,
-            },
-            false => Place {
-                layer: place.layer + 1,
-                ..place
-            },
+            true => Place { level: place.level + 1, layer: 0 },
+            false => Place { layer: place.layer + 1, ..place },
         };
         place
     };
@@ -68,9 +62,7 @@ fn places(first: usize, end: usize, ends_level: impl Fn(usize) -> bool) -> Vec<P
 
 /// The upsampler stands behind the attention, where there is one.
 fn upsampler(weights: &Weights, block: usize) -> Option<usize> {
-    [1, 2]
-        .into_iter()
-        .find(|i| weights.has_under(&format!("output_blocks.{block}.{i}.conv.")))
+    [1, 2].into_iter().find(|i| weights.has_under(&format!("output_blocks.{block}.{i}.conv.")))
 }
 
 /// From the original name, without `model.diffusion_model.`, to diffusers'.
@@ -142,9 +134,7 @@ pub(super) fn context_dim(weights: &Weights) -> Option<usize> {
 pub(super) fn config(weights: &Weights, family: Family, pooled: Option<usize>, sample_size: usize) -> Option<Value> {
     let layout = Layout::of(weights);
     let blocks = Blocks::of(weights, &layout);
-    let channels: Vec<_> = (0..layout.levels())
-        .map(|l| blocks.channels(l))
-        .collect::<Option<_>>()?;
+    let channels: Vec<_> = (0..layout.levels()).map(|l| blocks.channels(l)).collect::<Option<_>>()?;
     let added = added(weights, family, pooled);
     Some(object([
         ("_class_name", Some(json!("UNet2DConditionModel"))),
@@ -153,10 +143,7 @@ pub(super) fn config(weights: &Weights, family: Family, pooled: Option<usize>, s
         ("addition_time_embed_dim", added.map(|added| json!(added.time_dim))),
         ("attention_head_dim", Some(attention_heads(family, &channels))),
         ("block_out_channels", Some(json!(channels))),
-        (
-            "class_embed_type",
-            (added.is_none() && weights.has_under("label_emb.")).then(|| json!("projection")),
-        ),
+        ("class_embed_type", (added.is_none() && weights.has_under("label_emb.")).then(|| json!("projection"))),
         ("cross_attention_dim", Some(json!(context_dim(weights)?))),
         ("down_block_types", Some(json!(blocks.down_types()))),
         ("flip_sin_to_cos", Some(json!(true))),
@@ -165,17 +152,11 @@ pub(super) fn config(weights: &Weights, family: Family, pooled: Option<usize>, s
         ("layers_per_block", Some(blocks.layers_per_block())),
         ("mid_block_type", Some(blocks.middle_type())),
         ("norm_eps", Some(json!(1e-5))),
-        ("norm_num_groups", Some(json!(32))),
+        ("norm_num_groups", Some(json!(norm_groups(&channels)))),
         ("out_channels", Some(json!(dim(weights, "out.2.weight", 0)?))),
-        (
-            "projection_class_embeddings_input_dim",
-            added.map(|added| json!(added.input_dim)),
-        ),
+        ("projection_class_embeddings_input_dim", added.map(|added| json!(added.input_dim))),
         ("sample_size", Some(json!(sample_size / 8))),
-        (
-            "time_cond_proj_dim",
-            dim(weights, "time_embed.cond_proj.weight", 1).map(|dim| json!(dim)),
-        ),
+        ("time_cond_proj_dim", dim(weights, "time_embed.cond_proj.weight", 1).map(|dim| json!(dim))),
         ("transformer_layers_per_block", Some(blocks.depths())),
         ("reverse_transformer_layers_per_block", blocks.reverse_depths()),
         ("up_block_types", Some(json!(blocks.up_types()))),
@@ -209,9 +190,7 @@ fn added(weights: &Weights, family: Family, pooled: Option<usize>) -> Option<Add
         _ => return None,
     };
     let input_dim = dim(weights, "label_emb.0.0.weight", 1)?;
-    let time_dim = pooled
-        .and_then(|pooled| input_dim.checked_sub(pooled))
-        .map_or(256, |rest| rest / numbers);
+    let time_dim = pooled.and_then(|pooled| input_dim.checked_sub(pooled)).map_or(256, |rest| rest / numbers);
     Some(Added { input_dim, time_dim })
 }
 
@@ -234,22 +213,12 @@ struct Layer {
 
 impl Blocks {
     fn of(weights: &Weights, layout: &Layout) -> Self {
-        let down = layout
-            .input
-            .iter()
-            .enumerate()
-            .map(|(i, place)| (place, format!("input_blocks.{}", i + 1)));
-        let up = layout
-            .output
-            .iter()
-            .enumerate()
-            .map(|(i, place)| (place, format!("output_blocks.{i}")));
+        let down = layout.input.iter().enumerate().map(|(i, place)| (place, format!("input_blocks.{}", i + 1)));
+        let up = layout.output.iter().enumerate().map(|(i, place)| (place, format!("output_blocks.{i}")));
         let attention = weights.names().find_map(|name| name.strip_suffix(".proj_in.weight"));
         Self {
             down: levels(weights, down),
-            middle: weights
-                .has_under("middle_block.")
-                .then(|| layer(weights, "middle_block")),
+            middle: weights.has_under("middle_block.").then(|| layer(weights, "middle_block")),
             up: levels(weights, up),
             attention: attention.map(str::to_owned),
         }
@@ -260,29 +229,11 @@ impl Blocks {
     }
 
     fn down_types(&self) -> Vec<&'static str> {
-        self.down
-            .iter()
-            .map(|layers| {
-                if attends(layers) {
-                    "CrossAttnDownBlock2D"
-                } else {
-                    "DownBlock2D"
-                }
-            })
-            .collect()
+        self.down.iter().map(|layers| if attends(layers) { "CrossAttnDownBlock2D" } else { "DownBlock2D" }).collect()
     }
 
     fn up_types(&self) -> Vec<&'static str> {
-        self.up
-            .iter()
-            .map(|layers| {
-                if attends(layers) {
-                    "CrossAttnUpBlock2D"
-                } else {
-                    "UpBlock2D"
-                }
-            })
-            .collect()
+        self.up.iter().map(|layers| if attends(layers) { "CrossAttnUpBlock2D" } else { "UpBlock2D" }).collect()
     }
 
     fn middle_type(&self) -> Value {
@@ -307,12 +258,7 @@ impl Blocks {
         let known: Vec<_> = depths.iter().flatten().collect();
         match known.first() {
             Some(first) if first.is_number() && known.iter().all(|depth| depth == first) => (*first).clone(),
-            _ => json!(
-                depths
-                    .into_iter()
-                    .map(|depth| depth.unwrap_or(json!(1)))
-                    .collect::<Vec<_>>()
-            ),
+            _ => json!(depths.into_iter().map(|depth| depth.unwrap_or(json!(1))).collect::<Vec<_>>()),
         }
     }
 
@@ -322,21 +268,12 @@ impl Blocks {
         let down: Vec<_> = self.down.iter().rev().map(|layers| depth(layers)).collect();
         let differ = |(up, down): (&Option<Value>, &Option<Value>)| up != down && up.is_some();
         let differ = up.iter().zip(&down).any(differ);
-        differ.then(|| {
-            json!(
-                up.into_iter()
-                    .map(|depth| depth.unwrap_or(json!(1)))
-                    .collect::<Vec<_>>()
-            )
-        })
+        differ.then(|| json!(up.into_iter().map(|depth| depth.unwrap_or(json!(1))).collect::<Vec<_>>()))
     }
 
     /// Stable Diffusion 1 has 1x1 convolutions around its transformers.
     fn projects_linearly(&self, weights: &Weights) -> bool {
-        let shape = self
-            .attention
-            .as_ref()
-            .and_then(|name| weights.shape(&format!("{name}.proj_in.weight")));
+        let shape = self.attention.as_ref().and_then(|name| weights.shape(&format!("{name}.proj_in.weight")));
         shape.is_some_and(|shape| shape.len() == 2)
     }
 }
@@ -383,42 +320,20 @@ mod tests {
 
     fn layout() -> Layout {
         // Two levels of two layers each, one downsampler.
-        Layout {
-            input: places(1, 6, |i| i == 3),
-            output: places(0, 6, |i| i == 2),
-            middle_attends: true,
-        }
+        Layout { input: places(1, 6, |i| i == 3), output: places(0, 6, |i| i == 2), middle_attends: true }
     }
 
     #[test]
     fn blocks_become_levels_and_layers() {
         let key = |name| key(name, &layout()).expect("a weight");
         assert_eq!(key("input_blocks.0.0.weight"), "conv_in.weight");
-        assert_eq!(
-            key("input_blocks.2.0.in_layers.2.bias"),
-            "down_blocks.0.resnets.1.conv1.bias"
-        );
-        assert_eq!(
-            key("input_blocks.3.0.op.bias"),
-            "down_blocks.0.downsamplers.0.conv.bias"
-        );
-        assert_eq!(
-            key("input_blocks.4.1.norm.bias"),
-            "down_blocks.1.attentions.0.norm.bias"
-        );
-        assert_eq!(
-            key("middle_block.1.proj_in.bias"),
-            "mid_block.attentions.0.proj_in.bias"
-        );
-        assert_eq!(
-            key("middle_block.2.emb_layers.1.bias"),
-            "mid_block.resnets.1.time_emb_proj.bias"
-        );
+        assert_eq!(key("input_blocks.2.0.in_layers.2.bias"), "down_blocks.0.resnets.1.conv1.bias");
+        assert_eq!(key("input_blocks.3.0.op.bias"), "down_blocks.0.downsamplers.0.conv.bias");
+        assert_eq!(key("input_blocks.4.1.norm.bias"), "down_blocks.1.attentions.0.norm.bias");
+        assert_eq!(key("middle_block.1.proj_in.bias"), "mid_block.attentions.0.proj_in.bias");
+        assert_eq!(key("middle_block.2.emb_layers.1.bias"), "mid_block.resnets.1.time_emb_proj.bias");
         assert_eq!(key("output_blocks.2.2.conv.bias"), "up_blocks.0.upsamplers.0.conv.bias");
-        assert_eq!(
-            key("output_blocks.5.0.skip_connection.bias"),
-            "up_blocks.1.resnets.2.conv_shortcut.bias"
-        );
+        assert_eq!(key("output_blocks.5.0.skip_connection.bias"), "up_blocks.1.resnets.2.conv_shortcut.bias");
         assert_eq!(key("out.2.bias"), "conv_out.bias");
     }
 

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::config::scaling_factor;
-use super::{count, dim, object};
+use super::{count, dim, norm_groups, object};
 use crate::{Family, Weights};
 
 /// The number of levels under `encoder.down` or `decoder.up`.
@@ -63,35 +63,24 @@ fn attention(layer: &str) -> &str {
 pub(super) fn config(weights: &Weights, family: Family, sample_size: usize) -> Option<Value> {
     let levels = levels(weights, "encoder.down");
     let channels = |i| dim(weights, &format!("encoder.down.{i}.block.0.conv1.weight"), 0);
+    let channels: Vec<_> = (0..levels).map(channels).collect::<Option<_>>()?;
     let attends = weights.has_under("encoder.mid.attn_1.");
     Some(object([
         ("_class_name", Some(json!("AutoencoderKL"))),
         ("act_fn", Some(json!("silu"))),
-        (
-            "block_out_channels",
-            Some(json!((0..levels).map(channels).collect::<Option<Vec<_>>>()?)),
-        ),
+        ("block_out_channels", Some(json!(channels))),
         ("down_block_types", Some(json!(vec!["DownEncoderBlock2D"; levels]))),
         ("in_channels", Some(json!(dim(weights, "encoder.conv_in.weight", 1)?))),
-        (
-            "latent_channels",
-            Some(json!(dim(weights, "decoder.conv_in.weight", 1)?)),
-        ),
+        ("latent_channels", Some(json!(dim(weights, "decoder.conv_in.weight", 1)?))),
         ("layers_per_block", Some(json!(count(weights, "encoder.down.0.block")))),
-        ("mid_block_add_attention", (!attends).then(|| json!(false))),
-        ("norm_num_groups", Some(json!(32))),
+        ("mid_block_add_attention", (!attends).then_some(json!(false))),
+        ("norm_num_groups", Some(json!(norm_groups(&channels)))),
         ("out_channels", Some(json!(dim(weights, "decoder.conv_out.weight", 0)?))),
         ("sample_size", Some(json!(sample_size))),
         ("scaling_factor", Some(json!(scaling_factor(family)))),
         ("up_block_types", Some(json!(vec!["UpDecoderBlock2D"; levels]))),
-        (
-            "use_post_quant_conv",
-            (!weights.has_under("post_quant_conv.")).then(|| json!(false)),
-        ),
-        (
-            "use_quant_conv",
-            (!weights.has_under("quant_conv.")).then(|| json!(false)),
-        ),
+        ("use_post_quant_conv", (!weights.has_under("post_quant_conv.")).then_some(json!(false))),
+        ("use_quant_conv", (!weights.has_under("quant_conv.")).then_some(json!(false))),
     ]))
 }
 
@@ -102,26 +91,14 @@ mod tests {
     #[test]
     fn the_decoder_counts_from_the_other_end() {
         let key = |name| key(name, 4).expect("a weight");
-        assert_eq!(
-            key("decoder.up.3.block.2.conv1.bias"),
-            "decoder.up_blocks.0.resnets.2.conv1.bias"
-        );
-        assert_eq!(
-            key("decoder.up.1.upsample.conv.bias"),
-            "decoder.up_blocks.2.upsamplers.0.conv.bias"
-        );
-        assert_eq!(
-            key("encoder.down.3.block.1.norm2.bias"),
-            "encoder.down_blocks.3.resnets.1.norm2.bias"
-        );
+        assert_eq!(key("decoder.up.3.block.2.conv1.bias"), "decoder.up_blocks.0.resnets.2.conv1.bias");
+        assert_eq!(key("decoder.up.1.upsample.conv.bias"), "decoder.up_blocks.2.upsamplers.0.conv.bias");
+        assert_eq!(key("encoder.down.3.block.1.norm2.bias"), "encoder.down_blocks.3.resnets.1.norm2.bias");
         assert_eq!(
             key("encoder.down.1.block.0.nin_shortcut.bias"),
             "encoder.down_blocks.1.resnets.0.conv_shortcut.bias"
         );
-        assert_eq!(
-            key("encoder.mid.attn_1.proj_out.bias"),
-            "encoder.mid_block.attentions.0.to_out.0.bias"
-        );
+        assert_eq!(key("encoder.mid.attn_1.proj_out.bias"), "encoder.mid_block.attentions.0.to_out.0.bias");
         assert_eq!(key("encoder.norm_out.bias"), "encoder.conv_norm_out.bias");
         assert_eq!(key("quant_conv.bias"), "quant_conv.bias");
     }

@@ -17,7 +17,7 @@ pub(super) fn to_float(data: TensorData, dtype: DType) -> Result<TensorData, Dat
 }
 
 /// Whether no value is NaN or infinite.
-pub(crate) fn is_finite(data: &TensorData) -> Result<bool, DataError> {
+pub(super) fn is_finite(data: &TensorData) -> Result<bool, DataError> {
     Ok(match data.dtype() {
         DType::F64 => all(data.as_slice()?, |x: f64| x.is_finite()),
         DType::F32 => all(data.as_slice()?, |x: f32| x.is_finite()),
@@ -29,9 +29,7 @@ pub(crate) fn is_finite(data: &TensorData) -> Result<bool, DataError> {
 
 /// Without a branch for each value, so that the compiler makes vector instructions of it.
 fn all<T: Copy>(values: &[T], good: impl Fn(T) -> bool) -> bool {
-    values
-        .chunks(4096)
-        .all(|chunk| chunk.iter().fold(true, |all, x| all & good(*x)))
+    values.chunks(4096).all(|chunk| chunk.iter().fold(true, |all, x| all & good(*x)))
 }
 
 fn widen<H: Element>(data: &TensorData) -> Result<TensorData, DataError>

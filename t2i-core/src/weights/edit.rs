@@ -21,18 +21,12 @@ impl Weights {
             let rest = name.strip_prefix(prefix)?;
             Some((rest.to_owned(), entry.clone()))
         });
-        Self {
-            origin: self.origin.clone(),
-            tensors: named.collect(),
-        }
+        Self { origin: self.origin.clone(), tensors: named.collect() }
     }
 
     /// Puts any number of named entries into the place of each.
     pub(crate) fn replace(self, entries: impl Fn(&str, Entry) -> Result<Vec<(String, Entry)>>) -> Result<Self> {
-        let mut weights = Self {
-            origin: self.origin,
-            tensors: BTreeMap::new(),
-        };
+        let mut weights = Self { origin: self.origin, tensors: BTreeMap::new() };
         for (old, entry) in self.tensors {
             for (name, entry) in entries(&old, entry)? {
                 weights.insert(name, entry)?;
@@ -44,10 +38,7 @@ impl Weights {
     pub(super) fn insert(&mut self, name: String, entry: Entry) -> Result<()> {
         match self.tensors.insert(name.clone(), entry) {
             None => Ok(()),
-            Some(_) => Err(Error::DuplicateTensor {
-                origin: self.origin.clone(),
-                tensor: name,
-            }),
+            Some(_) => Err(Error::DuplicateTensor { origin: self.origin.clone(), tensor: name }),
         }
     }
 }
@@ -61,11 +52,7 @@ impl Entry {
         let bytes = shape.iter().product::<usize>() * self.dtype.size();
         let read = self.read.clone();
         let read = Arc::new(move || Ok(read()?[part * bytes..(part + 1) * bytes].to_vec()));
-        Some(Self {
-            shape,
-            dtype: self.dtype,
-            read,
-        })
+        Some(Self { shape, dtype: self.dtype, read })
     }
 
     /// The transpose of a matrix, or `None` if the tensor is none.
@@ -75,18 +62,21 @@ impl Entry {
         };
         let (size, read) = (self.dtype.size(), self.read.clone());
         let read = Arc::new(move || Ok(transpose(&read()?, rows, columns, size)));
-        Some(Self {
-            shape: vec![columns, rows],
-            dtype: self.dtype,
-            read,
-        })
+        Some(Self { shape: vec![columns, rows], dtype: self.dtype, read })
     }
 }
 
 fn transpose(bytes: &[u8], rows: usize, columns: usize, size: usize) -> Vec<u8> {
     let indices = (0..columns).flat_map(|column| (0..rows).map(move |row| row * columns + column));
-    indices
-        .flat_map(|i| &bytes[i * size..(i + 1) * size])
-        .copied()
-        .collect()
+    indices.flat_map(|i| &bytes[i * size..(i + 1) * size]).copied().collect()
+}
+
+#[cfg(test)]
+impl Weights {
+    /// Tensors of which names, shapes and type are known, and no values.
+    pub(crate) fn unreadable(shapes: BTreeMap<String, Vec<usize>>, dtype: burn::tensor::DType) -> Self {
+        let entry = |shape| Entry { shape, dtype, read: Arc::new(|| Err(Error::corrupt("test", "no values"))) };
+        let tensors = shapes.into_iter().map(|(name, shape)| (name, entry(shape))).collect();
+        Self { origin: "test".to_owned(), tensors }
+    }
 }

@@ -55,12 +55,7 @@ impl Loader<'_> {
             "beta" if norm => "bias",
             other => other,
         };
-        parents
-            .iter()
-            .map(String::as_str)
-            .chain([last])
-            .collect::<Vec<_>>()
-            .join(".")
+        parents.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
     }
 
     fn container(&self) -> &str {
@@ -88,47 +83,27 @@ impl Loader<'_> {
         };
         if !entry.dtype.is_float() {
             let found = format!("{:?}", entry.dtype);
-            return Err(Error::TensorType {
-                origin: origin(),
-                tensor: name.to_owned(),
-                found,
-            });
+            return Err(Error::TensorType { origin: origin(), tensor: name.to_owned(), found });
         }
         let pointwise = matches!(entry.shape.as_slice(), [o, i, 1] | [o, i, 1, 1] if [*o, *i] == expected[..]);
         if entry.shape != expected && !pointwise {
             let found = entry.shape.clone();
-            return Err(Error::TensorShape {
-                origin: origin(),
-                tensor: name.to_owned(),
-                expected,
-                found,
-            });
+            return Err(Error::TensorShape { origin: origin(), tensor: name.to_owned(), expected, found });
         }
         let data = to_float(self.weights.data(entry, expected)?, self.dtype);
         let data = data.map_err(|e| Error::corrupt(&self.weights.origin, format!("tensor `{name}`: {e}")))?;
         match is_finite(&data) {
             Ok(true) => Ok(data),
-            _ => Err(Error::TensorNotFinite {
-                origin: origin(),
-                tensor: name.to_owned(),
-                dtype: self.dtype.name(),
-            }),
+            _ => Err(Error::TensorNotFinite { origin: origin(), tensor: name.to_owned(), dtype: self.dtype.name() }),
         }
     }
 
     fn check_all_used(self) -> Result<()> {
-        let tensors: Vec<_> = self
-            .weights
-            .names()
-            .filter(|name| !self.used.contains(*name))
-            .map(str::to_owned)
-            .collect();
+        let tensors: Vec<_> =
+            self.weights.names().filter(|name| !self.used.contains(*name)).map(str::to_owned).collect();
         match tensors.is_empty() {
             true => Ok(()),
-            false => Err(Error::UnusedTensors {
-                origin: self.weights.origin.clone(),
-                tensors,
-            }),
+            false => Err(Error::UnusedTensors { origin: self.weights.origin.clone(), tensors }),
         }
     }
 }

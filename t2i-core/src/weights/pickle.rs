@@ -22,10 +22,7 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     if tensors.is_empty() {
         return Err(Error::corrupt(path, "holds no tensors"));
     }
-    Ok(tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, entry(path, tensor)))
-        .collect())
+    Ok(tensors.into_iter().map(|(name, tensor)| (name, entry(path, tensor))).collect())
 }
 
 /// A whole number that stands beside the weights, such as `global_step`.

@@ -20,10 +20,7 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let (data_start, header) = header(&mut file, file_len).map_err(|detail| Error::corrupt(path, detail))?;
     if data_start + header.data_len() as u64 != file_len {
         let needed = data_start + header.data_len() as u64;
-        return Err(Error::corrupt(
-            path,
-            format!("{file_len} bytes long, but its header needs {needed}"),
-        ));
+        return Err(Error::corrupt(path, format!("{file_len} bytes long, but its header needs {needed}")));
     }
     let mut entries = BTreeMap::new();
     for (name, info) in header.tensors() {
@@ -35,22 +32,14 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
         let (start, end) = info.data_offsets;
         let (path, offset) = (path.to_owned(), data_start + start as u64);
         let read = Arc::new(move || read_range(&path, offset, end - start));
-        entries.insert(
-            name,
-            Entry {
-                shape: info.shape.clone(),
-                dtype: dtype?,
-                read,
-            },
-        );
+        entries.insert(name, Entry { shape: info.shape.clone(), dtype: dtype?, read });
     }
     Ok(entries)
 }
 
 fn header(file: &mut File, file_len: u64) -> Result<(u64, Metadata), String> {
     let mut length = [0; 8];
-    file.read_exact(&mut length)
-        .map_err(|_| "too short for a safetensors file".to_owned())?;
+    file.read_exact(&mut length).map_err(|_| "too short for a safetensors file".to_owned())?;
     let length = u64::from_le_bytes(length);
     if length > file_len - 8 {
         return Err(format!("the safetensors header claims {length} of {file_len} bytes"));

@@ -17,10 +17,7 @@ struct Index {
 pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
     let index: Index = serde_json::from_str(&text).map_err(|e| Error::corrupt(path, e))?;
-    let mut merged = Weights {
-        origin: path.display().to_string(),
-        tensors: BTreeMap::new(),
-    };
+    let mut merged = Weights { origin: path.display().to_string(), tensors: BTreeMap::new() };
     for shard in index.weight_map.values().collect::<BTreeSet<_>>() {
         let tensors = open(path, shard)?;
         let listed = index.weight_map.iter().filter(|(_, file)| *file == shard);
@@ -34,18 +31,12 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
 
 fn open(index: &Path, shard: &str) -> Result<Weights> {
     if Path::new(shard).file_name() != Some(shard.as_ref()) || shard.ends_with(".json") {
-        return Err(Error::corrupt(
-            index,
-            format!("`{shard}` is not the name of a shard beside the index"),
-        ));
+        return Err(Error::corrupt(index, format!("`{shard}` is not the name of a shard beside the index")));
     }
     let path = index.with_file_name(shard);
     match path.exists() {
         true => Weights::open(&path),
-        false => Err(Error::MissingPart {
-            path: index.to_owned(),
-            what: format!("the shard `{shard}`"),
-        }),
+        false => Err(Error::MissingPart { path: index.to_owned(), what: format!("the shard `{shard}`") }),
     }
 }
 
