@@ -58,7 +58,7 @@ impl SchedulerConfig {
             return Err(options.unsupported("_class_name", &class, &Class::names().join(" or ")));
         };
         let of_file = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
-        let explicit = KNOWN_OPTIONS.iter().filter_map(|option| of_file(&option.as_ref())).collect();
+        let explicit = KNOWN_OPTIONS.iter().filter_map(of_file).collect();
         let origin = options.origin().to_owned();
         options.ignore(KNOWN_OPTIONS);
         options.finish()?;

@@ -201,10 +201,7 @@ impl UNetConfig {
             mid_transformer_layers: 10,
             reverse_transformer_layers_per_block: vec![vec![10; 3], vec![2; 3], vec![1; 3]],
             heads: vec![5, 10, 20],
-            text_time: Some(TextTime {
-                addition_time_embed_dim: 256,
-                projection_class_embeddings_input_dim: 2816,
-            }),
+            text_time: Some(TextTime { addition_time_embed_dim: 256, projection_class_embeddings_input_dim: 2816 }),
             ..Self::sd15()
         }
     }
@@ -223,10 +220,7 @@ impl UNetConfig {
             mid_transformer_layers: 4,
             reverse_transformer_layers_per_block: vec![vec![4; 3]; 4],
             heads: vec![6, 12, 24, 24],
-            text_time: Some(TextTime {
-                addition_time_embed_dim: 256,
-                projection_class_embeddings_input_dim: 2560,
-            }),
+            text_time: Some(TextTime { addition_time_embed_dim: 256, projection_class_embeddings_input_dim: 2560 }),
             ..Self::sd15()
         }
     }

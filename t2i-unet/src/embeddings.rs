@@ -66,10 +66,7 @@ impl TimestepEmbedding {
         let x = match condition {
             None => x,
             Some(condition) => {
-                let projection = self
-                    .cond_proj
-                    .as_ref()
-                    .expect("guidance is for networks with time_cond_proj_dim");
+                let projection = self.cond_proj.as_ref().expect("guidance is for networks with time_cond_proj_dim");
                 x + projection.forward(condition)
             }
         };
@@ -89,11 +86,7 @@ impl Timesteps {
         let divisor = half as f32 - self.freq_shift as f32;
         let frequency = |i| exp(-MAX_PERIOD.ln() * i as f32 / divisor);
         let (sin, cos) = sinusoid(t, (0..half).map(frequency).collect());
-        let waves = if self.flip_sin_to_cos {
-            vec![cos, sin]
-        } else {
-            vec![sin, cos]
-        };
+        let waves = if self.flip_sin_to_cos { vec![cos, sin] } else { vec![sin, cos] };
         padded(waves, self.dim)
     }
 }
@@ -151,10 +144,7 @@ mod tests {
     use t2i_core::Weights;
 
     fn reference<const D: usize>(name: &str) -> Tensor<D> {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../tests/golden/unet/embeddings.safetensors"
-        );
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/unet/embeddings.safetensors");
         let weights = Weights::open(path.as_ref()).expect("the reference is there");
         Tensor::from_data(weights.read(name).expect("it is there"), (&Device::flex(), DType::F32))
     }
@@ -175,30 +165,16 @@ mod tests {
             let frequency = 1e4f64.powf(-(column as f64) / (half as f64 - shift));
             let angle = f64::from(angles[i / dim]) * frequency;
             let difference = f64::from((got - expected).abs());
-            assert!(
-                difference <= 1e-6 + angle / f64::from(1 << 22),
-                "{name} {i}: {got} is not {expected}"
-            );
+            assert!(difference <= 1e-6 + angle / f64::from(1 << 22), "{name} {i}: {got} is not {expected}");
             off += usize::from(difference > 1e-6);
         }
-        assert!(
-            off * 50 <= expected.len(),
-            "{name}: {off} of {} values are off",
-            expected.len()
-        );
+        assert!(off * 50 <= expected.len(), "{name}: {off} of {} values are off", expected.len());
     }
 
     #[test]
     fn sinusoids_of_timesteps_and_sizes_are_those_of_diffusers() {
         let t = || reference::<1>("timesteps");
-        let timesteps = |dim, flip_sin_to_cos, freq_shift| {
-            Timesteps {
-                dim,
-                flip_sin_to_cos,
-                freq_shift,
-            }
-            .forward(t())
-        };
+        let timesteps = |dim, flip_sin_to_cos, freq_shift| Timesteps { dim, flip_sin_to_cos, freq_shift }.forward(t());
         check(timesteps(320, true, 0.0), "cos_sin_320", t(), 0.0);
         check(timesteps(256, true, 0.0), "cos_sin_256", t(), 0.0);
         check(timesteps(32, false, 1.0), "sin_cos_32_shift_1", t(), 1.0);
@@ -209,12 +185,7 @@ mod tests {
     fn guidance_embeddings_are_those_of_latent_consistency_models() {
         for dim in [256, 7] {
             let w = reference::<1>("scales");
-            check(
-                guidance_embedding(w.clone(), dim),
-                &format!("guidance_{dim}"),
-                w * 1000.0,
-                1.0,
-            );
+            check(guidance_embedding(w.clone(), dim), &format!("guidance_{dim}"), w * 1000.0, 1.0);
         }
     }
 }

@@ -21,24 +21,16 @@ impl UNetConfig {
     pub(crate) fn mid_block(&self) -> Option<MidBlockConfig> {
         let level = self.blocks() - 1;
         let channels = self.block_out_channels[level];
-        let resnet = ResnetConfig {
-            output_scale_factor: self.mid_block_scale_factor,
-            ..self.resnet(channels, channels)
-        };
+        let resnet =
+            ResnetConfig { output_scale_factor: self.mid_block_scale_factor, ..self.resnet(channels, channels) };
         // Its first attention is always of the latent to itself, whatever `only_cross_attention` says.
-        let attention = TransformerConfig {
-            only_cross_attention: false,
-            ..self.transformer(level, self.mid_transformer_layers)
-        };
+        let attention =
+            TransformerConfig { only_cross_attention: false, ..self.transformer(level, self.mid_transformer_layers) };
         self.mid_block_type.map(|kind| match kind {
-            MidBlockType::Plain => MidBlockConfig {
-                resnets: vec![resnet],
-                attentions: vec![],
-            },
-            MidBlockType::CrossAttention => MidBlockConfig {
-                resnets: vec![resnet.clone(), resnet],
-                attentions: vec![attention],
-            },
+            MidBlockType::Plain => MidBlockConfig { resnets: vec![resnet], attentions: vec![] },
+            MidBlockType::CrossAttention => {
+                MidBlockConfig { resnets: vec![resnet.clone(), resnet], attentions: vec![attention] }
+            }
         })
     }
 
@@ -61,10 +53,7 @@ impl UNetConfig {
         DownBlockConfig {
             resnets: (0..layers).map(resnet).collect(),
             attentions: self.transformers(self.down_block_types[level], level, depths),
-            downsample: (!is_last).then_some(DownsampleConfig {
-                channels,
-                padding: self.downsample_padding,
-            }),
+            downsample: (!is_last).then_some(DownsampleConfig { channels, padding: self.downsample_padding }),
         }
     }
 

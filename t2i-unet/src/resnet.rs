@@ -41,11 +41,7 @@ pub(crate) struct ResnetBlock {
 impl ResnetConfig {
     pub(crate) fn init(&self, device: &Device) -> ResnetBlock {
         let (from, to) = (self.channels_in, self.channels_out);
-        let norm = |channels| {
-            GroupNormConfig::new(self.groups, channels)
-                .with_epsilon(self.eps)
-                .init(device)
-        };
+        let norm = |channels| GroupNormConfig::new(self.groups, channels).with_epsilon(self.eps).init(device);
         let time_out = match self.time_scale_shift {
             TimeScaleShift::Shift => to,
             TimeScaleShift::ScaleShift => 2 * to,

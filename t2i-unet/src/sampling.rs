@@ -37,20 +37,14 @@ impl DownsampleConfig {
             0 => PaddingConfig2d::Explicit(0, 0, 1, 1),
             p => PaddingConfig2d::Explicit(p, p, p, p),
         };
-        let conv = Conv2dConfig::new([self.channels, self.channels], [3, 3])
-            .with_stride([2, 2])
-            .with_padding(padding);
-        Downsample {
-            conv: conv.init(device),
-        }
+        let conv = Conv2dConfig::new([self.channels, self.channels], [3, 3]).with_stride([2, 2]).with_padding(padding);
+        Downsample { conv: conv.init(device) }
     }
 }
 
 impl UpsampleConfig {
     pub(crate) fn init(&self, device: &Device) -> Upsample {
-        Upsample {
-            conv: same_size_conv([self.channels, self.channels], 3, device),
-        }
+        Upsample { conv: same_size_conv([self.channels, self.channels], 3, device) }
     }
 }
 
@@ -76,7 +70,5 @@ impl Upsample {
 /// A convolution with an odd kernel that keeps height and width.
 pub(crate) fn same_size_conv(channels: [usize; 2], kernel: usize, device: &Device) -> Conv2d {
     let p = kernel / 2;
-    Conv2dConfig::new(channels, [kernel, kernel])
-        .with_padding(PaddingConfig2d::Explicit(p, p, p, p))
-        .init(device)
+    Conv2dConfig::new(channels, [kernel, kernel]).with_padding(PaddingConfig2d::Explicit(p, p, p, p)).init(device)
 }

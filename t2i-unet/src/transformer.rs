@@ -60,9 +60,7 @@ impl TransformerConfig {
     pub(crate) fn init(&self, device: &Device) -> Transformer {
         let linear = || LinearConfig::new(self.channels, self.channels).init(device);
         Transformer {
-            norm: GroupNormConfig::new(self.groups, self.channels)
-                .with_epsilon(GROUP_NORM_EPS)
-                .init(device),
+            norm: GroupNormConfig::new(self.groups, self.channels).with_epsilon(GROUP_NORM_EPS).init(device),
             proj_in: linear(),
             transformer_blocks: (0..self.depth).map(|_| self.init_block(device)).collect(),
             proj_out: linear(),
@@ -71,11 +69,7 @@ impl TransformerConfig {
 
     fn init_block(&self, device: &Device) -> TransformerBlock {
         let norm = || LayerNormConfig::new(self.channels).init(device);
-        let source = if self.only_cross_attention {
-            self.context_dim
-        } else {
-            self.channels
-        };
+        let source = if self.only_cross_attention { self.context_dim } else { self.channels };
         TransformerBlock {
             norm1: norm(),
             attn1: self.attention(source).init(device),
@@ -88,12 +82,7 @@ impl TransformerConfig {
     }
 
     fn attention(&self, context_dim: usize) -> CrossAttentionConfig {
-        CrossAttentionConfig {
-            dim: self.channels,
-            context_dim,
-            heads: self.heads,
-            upcast: self.upcast_attention,
-        }
+        CrossAttentionConfig { dim: self.channels, context_dim, heads: self.heads, upcast: self.upcast_attention }
     }
 }
 
@@ -103,21 +92,13 @@ impl Transformer {
     /// - context: `[batch, tokens, context_dim]`
     pub(crate) fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
-        let pixels = self
-            .norm
-            .forward(x.clone())
-            .reshape([batch, channels, height * width])
-            .swap_dims(1, 2);
+        let pixels = self.norm.forward(x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
         // pixels: [batch, height * width, channels]
         let mut h = self.proj_in.forward(pixels);
         for block in &self.transformer_blocks {
             h = block.forward(h, context);
         }
-        let h = self
-            .proj_out
-            .forward(h)
-            .swap_dims(1, 2)
-            .reshape([batch, channels, height, width]);
+        let h = self.proj_out.forward(h).swap_dims(1, 2).reshape([batch, channels, height, width]);
         h + x
     }
 }
@@ -125,11 +106,7 @@ impl Transformer {
 impl TransformerBlock {
     fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
         let h = self.norm1.forward(x.clone());
-        let source = if self.only_cross_attention {
-            context.clone()
-        } else {
-            h.clone()
-        };
+        let source = if self.only_cross_attention { context.clone() } else { h.clone() };
         let x = self.attn1.forward(h, source) + x;
         let x = self.attn2.forward(self.norm2.forward(x.clone()), context.clone()) + x;
         self.ff.forward(self.norm3.forward(x.clone())) + x
@@ -140,9 +117,7 @@ impl FeedForward {
     fn new(dim: usize, device: &Device) -> Self {
         let proj = LinearConfig::new(dim, 8 * dim).init(device);
         let out = LinearConfig::new(4 * dim, dim).init(device);
-        Self {
-            net: (GeGlu { proj }, Identity, out),
-        }
+        Self { net: (GeGlu { proj }, Identity, out) }
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
@@ -184,9 +159,7 @@ mod tests {
             upcast_attention: false,
         };
         let device = Device::flex();
-        let transformer = open("weights.safetensors")
-            .load(config.init(&device), FloatDType::F32)
-            .expect("all fits");
+        let transformer = open("weights.safetensors").load(config.init(&device), FloatDType::F32).expect("all fits");
         let run = open("run.safetensors");
         let read = |name: &str| run.read(name).expect("it is there");
         let x = Tensor::<4>::from_data(read("x"), (&device, DType::F32));

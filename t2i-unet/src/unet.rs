@@ -45,12 +45,7 @@ pub struct UNet {
 impl Conditioning {
     /// Nothing but text, as Stable Diffusion 1 and 2 want it. `[batch, tokens, cross_attention_dim]`
     pub fn text(context: Tensor<3>) -> Self {
-        Self {
-            context,
-            pooled: None,
-            time_ids: None,
-            guidance: None,
-        }
+        Self { context, pooled: None, time_ids: None, guidance: None }
     }
 }
 
@@ -103,11 +98,7 @@ impl UNet {
         let dtype = self.dtype();
         let time = self.embed(timesteps, conditioning, dtype);
         let context = conditioning.context.clone().cast(dtype);
-        let x = if self.config.center_input_sample {
-            x * 2.0 - 1.0
-        } else {
-            x
-        };
+        let x = if self.config.center_input_sample { x * 2.0 - 1.0 } else { x };
         self.layers(x.cast(dtype), &time, &context).cast(DType::F32)
     }
 
@@ -146,11 +137,7 @@ impl UNet {
 }
 
 fn timesteps_of(config: &UNetConfig, dim: usize) -> Timesteps {
-    Timesteps {
-        dim,
-        flip_sin_to_cos: config.flip_sin_to_cos,
-        freq_shift: config.freq_shift,
-    }
+    Timesteps { dim, flip_sin_to_cos: config.flip_sin_to_cos, freq_shift: config.freq_shift }
 }
 
 fn time_embedding(config: &UNetConfig) -> TimestepEmbeddingConfig {

@@ -24,9 +24,7 @@ fn parameters(unet: &UNet) -> usize {
 }
 
 fn read(path: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/golden/unet")
-        .join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/unet").join(path);
     let text = std::fs::read_to_string(path).expect("the reference is there");
     serde_json::from_str(&text).expect("JSON")
 }
@@ -68,21 +66,13 @@ fn presets_have_the_published_numbers_of_parameters() {
 #[allow(clippy::print_stderr)]
 fn presets_are_the_files_of_the_published_checkpoints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/configs");
-    for (name, preset) in [
-        ("sd14", UNetConfig::sd15()),
-        ("sd21", UNetConfig::sd21()),
-        ("sdxl", UNetConfig::sdxl()),
-    ] {
+    for (name, preset) in [("sd14", UNetConfig::sd15()), ("sd21", UNetConfig::sd21()), ("sdxl", UNetConfig::sdxl())] {
         let path = root.join(name).join("unet/config.json");
         if !path.exists() {
             eprintln!("skipped: {} is not here", path.display());
             continue;
         }
         let options = Options::read(&path).expect("readable");
-        assert_eq!(
-            UNetConfig::from_options(options).expect("every option is supported"),
-            preset,
-            "{name}"
-        );
+        assert_eq!(UNetConfig::from_options(options).expect("every option is supported"), preset, "{name}");
     }
 }

@@ -13,18 +13,14 @@ const TOLERANCE: f32 = 2e-5;
 const SIZES: [&str; 3] = ["16x8", "5x7", "9x11"];
 
 fn golden(path: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "../tests/golden/unet", path]
-        .iter()
-        .collect()
+    [env!("CARGO_MANIFEST_DIR"), "../tests/golden/unet", path].iter().collect()
 }
 
 fn load(case: &str, dtype: FloatDType) -> UNet {
     let options = Options::read(&golden(&format!("{case}/config.json"))).expect("the config is there");
     let config = UNetConfig::from_options(options).expect("every option is supported");
     let weights = Weights::open(&golden(&format!("{case}/weights.safetensors"))).expect("the weights are there");
-    weights
-        .load(config.init(&Device::flex()), dtype)
-        .expect("every tensor has its place")
+    weights.load(config.init(&Device::flex()), dtype).expect("every tensor has its place")
 }
 
 /// The named tensors of a file.

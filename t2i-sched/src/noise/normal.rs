@@ -33,7 +33,7 @@ impl Generator {
         }
         let mut values = self.rand(n);
         values.chunks_exact_mut(16).for_each(box_muller_16);
-        if n % 16 != 0 {
+        if !n.is_multiple_of(16) {
             // The last 16 values are drawn anew: some of them a second time.
             let tail = &mut values[n - 16..];
             tail.fill_with(|| self.uniform_f32());

@@ -44,7 +44,7 @@ impl Pndm {
     fn runge_kutta_step(&mut self, x: Tensor<4>, output: Tensor<4>, at: Level, t: i64) -> Tensor<4> {
         let from = self.runge_kutta[self.calls / 4 * 4];
         let call = self.calls % 4;
-        let to = if call % 2 == 0 { self.ladder.level(t - self.ladder.stride() / 2) } else { at };
+        let to = if call.is_multiple_of(2) { self.ladder.level(t - self.ladder.stride() / 2) } else { at };
         if call == 0 {
             self.outputs.push(output.clone());
             self.start = Some(x.clone());

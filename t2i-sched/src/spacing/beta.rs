@@ -33,7 +33,7 @@ fn regularized_incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
 fn continued_fraction(x: f64, a: f64, b: f64) -> f64 {
     let term = |k: u32| {
         let m = f64::from(k / 2);
-        if k % 2 == 0 {
+        if k.is_multiple_of(2) {
             m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
         } else {
             -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))

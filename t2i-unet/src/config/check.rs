@@ -18,28 +18,13 @@ impl UNetConfig {
         self.check_widths(o)?;
         self.check_numbers(o)?;
         let blocks = self.block_out_channels.len();
-        let lists = [
-            ("down_block_types", &self.down_block_types),
-            ("up_block_types", &self.up_block_types),
-        ];
+        let lists = [("down_block_types", &self.down_block_types), ("up_block_types", &self.up_block_types)];
         for (option, types) in lists {
             let expected = format!("a list of {blocks}, one for each of `block_out_channels`");
-            ensure(
-                o,
-                types.len() == blocks,
-                option,
-                format!("a list of {}", types.len()),
-                &expected,
-            )?;
+            ensure(o, types.len() == blocks, option, format!("a list of {}", types.len()), &expected)?;
         }
         let heads = "the number of heads, a divisor of the block's `block_out_channels`";
-        ensure(
-            o,
-            self.heads_divide_channels(),
-            "attention_head_dim",
-            &self.heads,
-            heads,
-        )
+        ensure(o, self.heads_divide_channels(), "attention_head_dim", &self.heads, heads)
     }
 
     fn check_widths(&self, o: &Options) -> Result<()> {
@@ -61,42 +46,15 @@ impl UNetConfig {
 
     fn check_numbers(&self, o: &Options) -> Result<()> {
         let scale = self.mid_block_scale_factor;
-        ensure(
-            o,
-            scale != 0.0,
-            "mid_block_scale_factor",
-            scale,
-            "another number than zero",
-        )?;
+        ensure(o, scale != 0.0, "mid_block_scale_factor", scale, "another number than zero")?;
         ensure(o, self.norm_eps >= 0.0, "norm_eps", self.norm_eps, "zero or more")?;
-        ensure(
-            o,
-            self.downsample_padding <= 1,
-            "downsample_padding",
-            self.downsample_padding,
-            "0 or 1",
-        )?;
-        for (option, kernel) in [
-            ("conv_in_kernel", self.conv_in_kernel),
-            ("conv_out_kernel", self.conv_out_kernel),
-        ] {
-            ensure(
-                o,
-                kernel % 2 == 1 && kernel <= MAX_KERNEL,
-                option,
-                kernel,
-                "an odd number up to 31",
-            )?;
+        ensure(o, self.downsample_padding <= 1, "downsample_padding", self.downsample_padding, "0 or 1")?;
+        for (option, kernel) in [("conv_in_kernel", self.conv_in_kernel), ("conv_out_kernel", self.conv_out_kernel)] {
+            ensure(o, kernel % 2 == 1 && kernel <= MAX_KERNEL, option, kernel, "an odd number up to 31")?;
         }
         let frequencies = (self.block_out_channels[0] / 2) as f64;
         let expected = "less than half of the first block's `block_out_channels`";
-        ensure(
-            o,
-            self.freq_shift < frequencies,
-            "freq_shift",
-            self.freq_shift,
-            expected,
-        )
+        ensure(o, self.freq_shift < frequencies, "freq_shift", self.freq_shift, expected)
     }
 
     /// Whether the heads of every block that has attention share its channels evenly.

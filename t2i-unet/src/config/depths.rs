@@ -68,10 +68,7 @@ fn each_layer(o: &Options, option: &str, depths: &[Depth], layers: &[usize]) -> 
     let sensible = |depths: &Vec<usize>| depths.iter().all(|depth| *depth <= MAX_LAYERS);
     let one = |(depth, layers): (&Depth, &usize)| {
         let expected = format!("a number up to 64, or a list with one for each of {layers} layers");
-        depth
-            .layers(*layers)
-            .filter(sensible)
-            .ok_or_else(|| o.unsupported(option, &json!(depth), &expected))
+        depth.layers(*layers).filter(sensible).ok_or_else(|| o.unsupported(option, &json!(depth), &expected))
     };
     depths.iter().zip(layers).map(one).collect()
 }

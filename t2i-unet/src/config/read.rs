@@ -90,12 +90,7 @@ fn refuse_other_architectures(o: &mut Options) -> Result<()> {
     o.only("dual_cross_attention", &off)?;
     o.only("attention_type", &[json!("default")])?;
     o.only("time_embedding_type", &[json!("positional")])?;
-    for option in [
-        "encoder_hid_dim",
-        "encoder_hid_dim_type",
-        "class_embed_type",
-        "num_class_embeds",
-    ] {
+    for option in ["encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type", "num_class_embeds"] {
         o.only(option, &none)?;
     }
     o.only("class_embeddings_concat", &off)?;

@@ -3,6 +3,8 @@
 //!
 //! The compiler of torch's binaries fuses each product with the sum after it, so each is a `mul_add` here.
 
+#![allow(clippy::excessive_precision, reason = "the constants as Cephes prints them")]
+
 /// `ln(x)` for normal `x > 0` (`log256_ps`).
 pub(super) fn ln(x: f32) -> f32 {
     let bits = x.max(f32::MIN_POSITIVE).to_bits();
