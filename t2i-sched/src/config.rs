@@ -14,7 +14,7 @@ pub use names::sampler_names;
 use class::{Class, KNOWN_OPTIONS};
 use settings::Settings;
 
-use crate::{BoxedSampler, Level, Plan, Prediction, Schedule, SharedNoise};
+use crate::{BoxedSampler, Plan, Prediction, Schedule, SharedNoise};
 
 /// A `scheduler_config.json` of diffusers 0.42.1, read whole.
 ///
@@ -50,15 +50,12 @@ impl SchedulerConfig {
     /// If the class is another, an option is unknown to all of diffusers' schedulers, or an option's value is not
     /// supported.
     pub fn from_options(mut options: Options) -> Result<Self> {
-        let Some(class) = options.peek("_class_name").cloned() else {
-            options.require::<String>("_class_name")?;
-            unreachable!("an absent option is an error");
-        };
+        let class: Value = options.require("_class_name")?;
         let Some(class) = class.as_str().and_then(Class::from_name) else {
             return Err(options.unsupported("_class_name", &class, &Class::names().join(" or ")));
         };
-        let of_file = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
-        let explicit = KNOWN_OPTIONS.iter().filter_map(of_file).collect();
+        let stated = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
+        let explicit = KNOWN_OPTIONS.iter().filter_map(stated).collect();
         let origin = options.origin().to_owned();
         options.ignore(KNOWN_OPTIONS);
         options.finish()?;
@@ -144,12 +141,6 @@ impl SchedulerConfig {
     /// What the network's output means.
     pub fn prediction(&self) -> Prediction {
         self.settings.prediction
-    }
-
-    /// What the network is told for a level at variance-preserving or variance-exploding coordinates that this
-    /// class's plans use.
-    pub(crate) fn training_level(&self, timestep: i64) -> Level {
-        self.settings.schedule.level(timestep.max(0) as usize)
     }
 
     /// The levels of a run of `steps` steps: diffusers' `set_timesteps(steps)`.

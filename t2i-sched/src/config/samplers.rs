@@ -18,7 +18,7 @@ pub(super) fn sampler(config: &SchedulerConfig, plan: &Plan, noise: SharedNoise)
         Solver::EulerAncestral => Box::new(EulerAncestral::new(noise)),
         Solver::Heun => limited(config, Heun),
         Solver::Ddim { last } => Box::new(Landing::new(ddim(config, noise), Ladder::new(schedule, plan.steps, *last))),
-        Solver::Ddpm { variance } => limited(config, Ddpm::new(noise, *variance, config.training_level(0))),
+        Solver::Ddpm { variance } => limited(config, Ddpm::new(noise, *variance, config.schedule().level(0))),
         Solver::Pndm { last, skip_prk: true } => {
             Box::new(Pndm::plms(prediction, Ladder::new(schedule, plan.steps, *last)))
         }
