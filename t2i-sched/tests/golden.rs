@@ -33,6 +33,12 @@ fn values(tensor: Tensor<4>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
+/// Prints a line for `tests/golden/parity.py`.
+#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
+fn parity(part: &str, case: &str, tolerance: f64, error: f64) {
+    println!("parity | {part} | {case} | {tolerance:.1e} | {error:.1e}");
+}
+
 /// The largest difference as a share of the largest expected value; infinite if anything is not finite.
 fn error(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
@@ -133,15 +139,16 @@ fn trajectories_are_those_of_diffusers() {
         serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}trajectories.json")).unwrap()).unwrap();
     let expected = load("trajectories");
     let image = tensor(&expected["image"]);
-    let check = |(i, case): (usize, &Value)| {
-        let failure = check(case, &image, &expected[&i.to_string()]).err()?;
-        let mut case = case.clone();
-        for key in ["all_timesteps", "timesteps"] {
-            case.as_object_mut().unwrap().remove(key);
+    let mut failures = Vec::new();
+    for (i, case) in cases.iter().enumerate() {
+        match check(case, &image, &expected[&i.to_string()]) {
+            Ok(error) => {
+                let class = case["config"]["_class_name"].as_str().unwrap();
+                parity("sampler, every step", &format!("{class}, case {i}"), TRAJECTORY, error);
+            }
+            Err(failure) => failures.push(format!("{i} {}: {failure}", case["config"])),
         }
-        Some(format!("{i} {case}: {failure}"))
-    };
-    let failures: Vec<String> = cases.iter().enumerate().filter_map(check).collect();
+    }
     assert!(cases.len() > 600);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
@@ -155,6 +162,12 @@ fn noise_is_that_of_torch() {
         let found: Vec<f32> = draws.flat_map(|n: usize| generator.randn(n)).collect();
         let small = sizes.split(',').all(|n| n.parse::<usize>().unwrap() < 16);
         let different = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        parity(
+            if small { "noise, pairs" } else { "noise, blocks of 16" },
+            &name,
+            if small { 1e-7 } else { 0.0 },
+            error(&found, &expected),
+        );
         // Bit for bit; pairs in f64 may round differently where the system's sine does.
         assert!(if small { error(&found, &expected) < 1e-7 } else { different == 0 }, "{name}: {different} differ");
     }
