@@ -1,6 +1,7 @@
 //! A loaded checkpoint, and what it does with a request.
 
 mod blend;
+mod check;
 mod conditioning;
 mod defaults;
 mod denoiser;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, FloatDType, Tensor};
 
-use t2i_core::{Checkpoint, Error, Family, Result};
+use t2i_core::{Checkpoint, Family, Result};
 use t2i_sched::{Plan, Sampler, SchedulerConfig};
 use t2i_unet::UNet;
 use t2i_vae::{Codec, Posterior, Tiling};
@@ -188,37 +189,5 @@ impl Pipeline {
     /// Whether the network is shown mask and masked picture beside the latent.
     fn is_inpainting_model(&self) -> bool {
         self.unet.config().in_channels == 2 * self.codec.latent_channels() + 1
-    }
-
-    /// Checks that the model can start from what the request starts from.
-    fn check_start(&self, request: &Request) -> Result<()> {
-        let latent = self.codec.latent_channels();
-        let channels = self.unet.config().in_channels;
-        let expected = match &request.start {
-            Start::Noise if self.wants_aesthetic_score => "a picture or a latent: the model is a refiner",
-            Start::Inpaint { image, mask } => return self.check_mask(image, mask),
-            _ if self.is_inpainting_model() => "a picture with a mask: the model was trained for inpainting",
-            _ if channels != latent => "none: this kind of model is not supported",
-            _ => return Ok(()),
-        };
-        let value = match &request.start {
-            Start::Noise => "noise",
-            Start::Image { .. } => "a picture",
-            Start::Inpaint { .. } => "a picture with a mask",
-            Start::Latent { .. } => "a latent",
-        };
-        Err(Error::InvalidValue { field: "start", value: value.to_owned(), expected: expected.to_owned() })
-    }
-
-    fn check_mask(&self, image: &Tensor<4>, mask: &Tensor<4>) -> Result<()> {
-        let [_, _, height, width] = image.dims();
-        match mask.dims() == [1, 1, height, width] {
-            true => Ok(()),
-            false => Err(Error::InvalidValue {
-                field: "mask",
-                value: format!("{:?}", mask.dims()),
-                expected: format!("[1, 1, {height}, {width}], the size of the picture"),
-            }),
-        }
     }
 }

@@ -73,6 +73,17 @@ fn a_mask_of_another_size() {
 }
 
 #[test]
+fn pictures_that_are_neither_one_nor_one_each() {
+    let image = Tensor::zeros([2, 3, 16, 16], &device());
+    assert_field("image", &Request { start: Start::Image { image }, images_per_prompt: 3, ..request() });
+    let image = Tensor::zeros([1, 4, 16, 16], &device());
+    assert_field("image", &Request { start: Start::Image { image }, ..request() });
+    let latent = Tensor::zeros([1, 3, 2, 2], &device());
+    let start = Start::Latent { latent };
+    assert_field("latent", &Request { start, denoising_start: Some(0.5), ..request() });
+}
+
+#[test]
 fn a_picture_of_another_size_than_asked_for() {
     let image = Tensor::zeros([1, 3, 16, 16], &device());
     assert_field("width", &Request { start: Start::Image { image }, width: Some(64), ..request() });
