@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use t2i_sched::{Denoise, Level, Sampler};
+use t2i_sched::{Denoise, Level, Memory, Sampler};
 
 /// A sampler whose latents are those of the picture outside the mask: noised as far as the level asks, and untouched
 /// after the last step.
@@ -33,6 +33,11 @@ impl<S: Sampler> Sampler for Blend<S> {
             _ => around.noised(to),
         };
         around.blend(x, outside)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        memory.keep("left", &mut self.left);
+        self.sampler.remember(memory);
     }
 }
 

@@ -43,6 +43,7 @@
 mod config;
 mod guidance;
 mod level;
+mod memory;
 mod noise;
 mod plan;
 mod prediction;
@@ -54,6 +55,7 @@ pub mod spacing;
 pub use config::{SchedulerConfig, sampler_names};
 pub use guidance::{cfg, rescale};
 pub use level::Level;
+pub use memory::{Keep, Memory, State};
 pub use noise::{Generator, Noise, SharedNoise};
 pub use plan::Plan;
 pub use prediction::Prediction;

@@ -3,9 +3,11 @@
 mod mt19937;
 mod normal;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{Level, Memory};
 
 pub use normal::Generator;
 
@@ -13,6 +15,18 @@ pub use normal::Generator;
 pub trait Noise {
     /// The next noise of this shape, `[batch, channels, height, width]`, f32, on `device`.
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4>;
+
+    /// The noise of the step between two levels. A plain sequence draws its next; a Brownian path gives its increment
+    /// there, so that the noise does not depend on how many steps there are.
+    fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        let _ = (from, to);
+        self.sample(shape, device)
+    }
+
+    /// Shows what the source remembers, if a run is to be saved with it.
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        let _ = memory;
+    }
 }
 
 /// One generator for the whole batch: diffusers' `generator=torch.Generator().manual_seed(seed)`.
@@ -20,6 +34,10 @@ impl Noise for Generator {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
         let values = self.randn(shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        self.keep(memory);
     }
 }
 
@@ -38,6 +56,12 @@ impl Noise for Vec<Generator> {
         assert!(self.len() >= batch, "one generator an image");
         let images = self.iter_mut().take(batch).map(|g| g.sample([1, channels, height, width], device));
         Tensor::cat(images.collect(), 0)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        for (i, generator) in self.iter_mut().enumerate() {
+            memory.part(&i.to_string(), |memory| generator.keep(memory));
+        }
     }
 }
 
@@ -72,11 +96,23 @@ impl SharedNoise {
     pub fn seeded_each(seeds: &[u64]) -> Self {
         Self::new(seeds.iter().map(|seed| Generator::new(*seed)).collect::<Vec<_>>())
     }
+
+    fn source(&self) -> MutexGuard<'_, dyn Noise + Send + 'static> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Noise for SharedNoise {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).sample(shape, device)
+        self.source().sample(shape, device)
+    }
+
+    fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        self.source().between(from, to, shape, device)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        self.source().remember(memory);
     }
 }
 

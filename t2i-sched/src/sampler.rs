@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use crate::Level;
+use t2i_core::{Error, Result};
+
+use crate::{Level, Memory, Noise, SharedNoise, State};
 
 /// The model, as a sampler sees it: noisy latent and its level in, clean latent `x0` out.
 ///
@@ -37,6 +39,12 @@ pub trait Sampler {
     /// # Shapes
     /// `x` and the result are `[batch, channels, height, width]`.
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4>;
+
+    /// Shows every field that a step changes, so that a run can be saved in the middle. Samplers without a memory need
+    /// not have it; noise has its own.
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        let _ = memory;
+    }
 }
 
 impl<F: FnMut(Tensor<4>, Level, Level, Denoise<'_>) -> Tensor<4>> Sampler for F {
@@ -51,6 +59,10 @@ pub type BoxedSampler<'a> = Box<dyn Sampler + Send + 'a>;
 impl Sampler for BoxedSampler<'_> {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         (**self).step(x, from, to, denoise)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        (**self).remember(memory);
     }
 }
 
@@ -98,17 +110,53 @@ pub fn try_steps<'a, E: 'a>(
     x: Tensor<4>,
     levels: impl Into<Cow<'a, [Level]>>,
     denoise: impl FnMut(Tensor<4>, Level) -> Result<Tensor<4>, E> + 'a,
-) -> impl ExactSizeIterator<Item = Result<Progress, E>> + 'a {
+) -> Steps<'a, impl Sampler + 'a, impl FnMut(Tensor<4>, Level) -> Result<Tensor<4>, E> + 'a> {
     Steps { sampler, denoise, levels: levels.into(), index: 0, x: Some(x) }
 }
 
-/// The loop. `x` is `None` after a failure.
-struct Steps<'a, S, D> {
+/// The loop of [`try_steps`].
+pub struct Steps<'a, S, D> {
     sampler: S,
     denoise: D,
     levels: Cow<'a, [Level]>,
     index: usize,
+    /// `None` after a failure.
     x: Option<Tensor<4>>,
+}
+
+impl<S: Sampler, D> Steps<'_, S, D> {
+    /// Saves the run as it stands between two steps, and `noise` with it: the source that its sampler draws from.
+    pub fn save(&mut self, noise: &mut SharedNoise) -> State {
+        let mut state = State::default();
+        self.remember(noise, &mut Memory::saving(&mut state));
+        state
+    }
+
+    /// Goes on where a saved run stood. This one must have the same levels and a sampler and noise of the same kind,
+    /// as far along as they like.
+    ///
+    /// # Errors
+    /// If the state is of another sampler or noise, or of a longer run. This run is then of no use.
+    pub fn resume(&mut self, state: &State, noise: &mut SharedNoise, device: &Device) -> Result<()> {
+        let mut memory = Memory::loading(state, device);
+        self.remember(noise, &mut memory);
+        memory.finish()?;
+        match self.index < self.levels.len() {
+            true => Ok(()),
+            false => Err(Error::InvalidValue {
+                field: "saved run",
+                value: format!("at step {}", self.index),
+                expected: format!("of at most {} steps", self.levels.len().saturating_sub(1)),
+            }),
+        }
+    }
+
+    fn remember(&mut self, noise: &mut SharedNoise, memory: &mut Memory<'_>) {
+        memory.keep("index", &mut self.index);
+        memory.keep("x", &mut self.x);
+        memory.part("sampler", |memory| self.sampler.remember(memory));
+        memory.part("noise", |memory| noise.remember(memory));
+    }
 }
 
 impl<S, D, E> Iterator for Steps<'_, S, D>

@@ -1,6 +1,8 @@
 //! The Mersenne Twister, as torch's CPU generator runs it.
 //! <https://dl.acm.org/doi/10.1145/272991.272995>
 
+use crate::Memory;
+
 const N: usize = 624;
 const M: usize = 397;
 
@@ -38,6 +40,15 @@ impl Mt19937 {
     pub(super) fn next_u64(&mut self) -> u64 {
         let high = u64::from(self.next_u32());
         high << 32 | u64::from(self.next_u32())
+    }
+
+    /// Shows the 624 words and the place of the next.
+    pub(super) fn keep(&mut self, memory: &mut Memory<'_>) {
+        let mut words = self.state.to_vec();
+        memory.keep("words", &mut words);
+        memory.keep("next", &mut self.next);
+        self.state.iter_mut().zip(words).for_each(|(word, kept)| *word = kept);
+        self.next = self.next.min(N);
     }
 
     fn twist(&mut self) {

@@ -8,6 +8,7 @@ mod avx;
 use std::f64::consts::PI;
 
 use super::mt19937::Mt19937;
+use crate::Memory;
 
 /// `torch.Generator()` on the CPU.
 ///
@@ -45,6 +46,12 @@ impl Generator {
     /// `torch.rand(n, generator=self)`: the next `n` values, in `[0, 1)`.
     pub fn rand(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.uniform_f32()).collect()
+    }
+
+    /// Shows the state of the generator.
+    pub(super) fn keep(&mut self, memory: &mut Memory<'_>) {
+        self.engine.keep(memory);
+        memory.keep("cached", &mut self.cached);
     }
 
     /// The Box-Muller transform in f64, one value at a time.

@@ -45,7 +45,7 @@ impl Sampler for Ddim {
             return to.mix(x0, eps);
         };
         let (kept, fresh) = split(from, to, *eta);
-        let noise = noise.sample(x0.dims(), &x0.device());
+        let noise = noise.between(from, to, x0.dims(), &x0.device());
         scale(x0, to.alpha) + scale(eps, kept) + scale(noise, fresh)
     }
 }

@@ -45,7 +45,7 @@ impl Sampler for Ddpm {
             Variance::Small => fresh,
             Variance::Large => (1.0 - (from.alpha / to.alpha).powi(2)).sqrt(),
         };
-        let noise = self.noise.sample(mean.dims(), &mean.device());
+        let noise = self.noise.between(from, to, mean.dims(), &mean.device());
         mean + scale(noise, deviation)
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::exponential::{Caps, Integral, Variable};
 use crate::level::scale;
-use crate::{Denoise, Level, Noise, Sampler, SharedNoise};
+use crate::{Denoise, Level, Memory, Noise, Sampler, SharedNoise};
 
 /// Which equation is solved.
 #[derive(Debug, Clone)]
@@ -149,10 +149,13 @@ impl Sampler for DpmSolver {
         let moved = scale(x, step.keep) + self.weighted(from, to, step);
         match &mut self.algorithm {
             DpmAlgorithm::DataSde(noise) | DpmAlgorithm::NoiseSde(noise) => {
-                let noise = noise.sample(moved.dims(), &moved.device());
+                let noise = noise.between(from, to, moved.dims(), &moved.device());
                 moved + scale(noise, deviation)
             }
             DpmAlgorithm::Data | DpmAlgorithm::Noise => moved,
         }
+    }
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        memory.keep("history", &mut self.history);
     }
 }

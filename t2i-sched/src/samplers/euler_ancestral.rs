@@ -26,7 +26,7 @@ impl Sampler for EulerAncestral {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
         let (kept, fresh) = split(from, to, 1.0);
-        let noise = self.noise.sample(x0.dims(), &x0.device());
+        let noise = self.noise.between(from, to, x0.dims(), &x0.device());
         let below = Level { sigma: kept, ..to };
         from.advance(x, x0, below) + scale(noise, fresh)
     }

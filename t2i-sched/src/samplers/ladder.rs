@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::{Denoise, Level, Sampler, Schedule};
+use crate::{Denoise, Level, Memory, Sampler, Schedule};
 
 /// A schedule's levels, visited in strides of `len / steps` timesteps, and the level below timestep 0.
 #[derive(Debug, Clone)]
@@ -64,5 +64,9 @@ impl<S: Sampler> Sampler for Landing<S> {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let landing = self.ladder.below(from).unwrap_or(to);
         self.sampler.step(x, from, landing, denoise)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        self.sampler.remember(memory);
     }
 }

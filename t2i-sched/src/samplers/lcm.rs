@@ -41,7 +41,7 @@ impl Sampler for Lcm {
         if to.is_clean() {
             return clean;
         }
-        let noise = self.noise.sample(clean.dims(), &clean.device());
+        let noise = self.noise.between(from, to, clean.dims(), &clean.device());
         to.mix(clean, noise)
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::{Denoise, Level, Sampler};
+use crate::{Denoise, Level, Memory, Sampler};
 
 /// A limit on the values of the clean latent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,5 +68,9 @@ impl<S: Sampler> Sampler for Limited<S> {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let limit = self.limit;
         self.sampler.step(x, from, to, &mut |x, level| limit.apply(denoise(x, level)))
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        self.sampler.remember(memory);
     }
 }

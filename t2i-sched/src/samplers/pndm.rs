@@ -1,10 +1,12 @@
 //! Pseudo numerical methods for diffusion models.
 
+use std::collections::VecDeque;
+
 use burn::tensor::Tensor;
 
 use super::Ladder;
 use crate::level::scale;
-use crate::{Denoise, Level, Prediction, Sampler};
+use crate::{Denoise, Level, Memory, Prediction, Sampler};
 
 /// Linear multistep (PLMS) over the network's outputs, after three Runge-Kutta steps (PRK) or one step of Heun's.
 ///
@@ -22,7 +24,7 @@ pub struct Pndm {
     runge_kutta: Vec<Level>,
     calls: usize,
     /// The network's outputs at the levels done, latest last; at most four.
-    outputs: Vec<Tensor<4>>,
+    outputs: VecDeque<Tensor<4>>,
     /// The latent at the start of a step of several calls.
     start: Option<Tensor<4>>,
     /// The weighted sum of the outputs of a Runge-Kutta step so far.
@@ -37,7 +39,7 @@ impl Pndm {
 
     /// Starts with Runge-Kutta steps over the levels of `runge_kutta`, which are the first of the plan.
     pub fn prk(prediction: Prediction, ladder: Ladder, runge_kutta: Vec<Level>) -> Self {
-        Self { prediction, ladder, runge_kutta, calls: 0, outputs: Vec::new(), start: None, sum: None }
+        Self { prediction, ladder, runge_kutta, calls: 0, outputs: VecDeque::new(), start: None, sum: None }
     }
 
     /// One of the four calls of a Runge-Kutta step. <https://arxiv.org/abs/2202.09778>, eq. 13
@@ -46,7 +48,7 @@ impl Pndm {
         let call = self.calls % 4;
         let to = if call.is_multiple_of(2) { self.ladder.level(t - self.ladder.stride() / 2) } else { at };
         if call == 0 {
-            self.outputs.push(output.clone());
+            self.outputs.push_back(output.clone());
             self.start = Some(x.clone());
         }
         let weight = if call == 0 || call == 3 { 1.0 / 6.0 } else { 1.0 / 3.0 };
@@ -66,16 +68,16 @@ impl Pndm {
     /// A multistep call; the second of all repeats the first step with the mean of the outputs at both ends.
     fn multistep(&mut self, x: Tensor<4>, output: Tensor<4>, at: Level, t: i64) -> Tensor<4> {
         if self.calls == 1 {
-            let mean = match self.outputs.last() {
+            let mean = match self.outputs.back() {
                 Some(before) => scale(output + before.clone(), 0.5),
                 None => output,
             };
             let start = self.start.take().unwrap_or(x);
             return self.transfer(start, mean, self.ladder.level(t + self.ladder.stride()), at);
         }
-        self.outputs.push(output);
+        self.outputs.push_back(output);
         if self.outputs.len() > 4 {
-            self.outputs.remove(0);
+            self.outputs.pop_front();
         }
         if self.calls == 0 {
             self.start = Some(x.clone());
@@ -109,10 +111,17 @@ impl Sampler for Pndm {
         self.calls += 1;
         x
     }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        memory.keep("calls", &mut self.calls);
+        memory.keep("outputs", &mut self.outputs);
+        memory.keep("start", &mut self.start);
+        memory.keep("sum", &mut self.sum);
+    }
 }
 
 /// The Adams-Bashforth combination of up to four outputs. <https://arxiv.org/abs/2202.09778>, eq. 9
-fn adams_bashforth(outputs: &[Tensor<4>]) -> Tensor<4> {
+fn adams_bashforth(outputs: &VecDeque<Tensor<4>>) -> Tensor<4> {
     let weights: &[f64] = match outputs.len() {
         1 => &[1.0],
         2 => &[-1.0 / 2.0, 3.0 / 2.0],

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::exponential::{Caps, Integral, Variable};
 use crate::level::scale;
-use crate::{Denoise, Level, Sampler};
+use crate::{Denoise, Level, Memory, Sampler};
 
 /// The function `B(h)` that normalises the coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +158,11 @@ impl Sampler for UniPc {
         let order = self.order_of(from, to);
         self.last = Some((x.clone(), order));
         self.predict(x, from, to, order)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        memory.keep("history", &mut self.history);
+        memory.keep("last", &mut self.last);
     }
 }
 
