@@ -1,18 +1,22 @@
 //! `scheduler_config.json` of diffusers, whole: which schedule, which levels, which sampler.
 
 mod class;
+mod classes;
+mod known;
 mod names;
 mod plans;
-mod samplers;
-mod settings;
+mod reader;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use t2i_core::{Error, Options, Result};
 
 pub use names::sampler_names;
 
-use class::{Class, KNOWN_OPTIONS};
-use settings::Settings;
+use class::{Class, Scheduler};
+use known::KNOWN_OPTIONS;
+use reader::Reader;
 
 use crate::{BoxedSampler, Plan, Prediction, Schedule, SharedNoise};
 
@@ -32,19 +36,33 @@ use crate::{BoxedSampler, Plan, Prediction, Schedule, SharedNoise};
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     origin: String,
-    class: Class,
+    class: &'static Class,
     /// What the file says. Only this goes over to another class, as with diffusers' `_use_default_values`.
     explicit: Map<String, Value>,
     /// Options changed since, which count for this class only.
     overrides: Map<String, Value>,
-    settings: Settings,
+    learned: Learned,
+    scheduler: Arc<dyn Scheduler>,
+    arguments: Arguments,
+}
+
+/// What the model learned.
+#[derive(Debug, Clone)]
+struct Learned {
+    schedule: Schedule,
+    prediction: Prediction,
+}
+
+/// What diffusers takes as an argument of a call, and no file says.
+#[derive(Debug, Clone, Default)]
+struct Arguments {
+    /// DDIM: the share of the noise that is drawn anew.
     eta: f64,
 }
 
 impl SchedulerConfig {
-    /// Reads a config of one of the classes EulerDiscrete, EulerAncestralDiscrete, HeunDiscrete, DDIM, DDPM, PNDM,
-    /// DPMSolverMultistep, UniPCMultistep and LCM. Options that the class does not have but another scheduler of
-    /// diffusers does are ignored, as diffusers ignores them.
+    /// Reads a config of one of the [`classes`](Self::classes) of diffusers. Options that the class does not have but
+    /// another scheduler of diffusers does are ignored, as diffusers ignores them.
     ///
     /// # Errors
     /// If the class is another, an option is unknown to all of diffusers' schedulers, or an option's value is not
@@ -59,20 +77,26 @@ impl SchedulerConfig {
         let origin = options.origin().to_owned();
         options.ignore(KNOWN_OPTIONS);
         options.finish()?;
-        Self::build(origin, class, explicit, Map::new(), 0.0)
+        Self::build(origin, class, explicit, Map::new(), Arguments::default())
     }
 
     fn build(
         origin: String,
-        class: Class,
+        class: &'static Class,
         explicit: Map<String, Value>,
         overrides: Map<String, Value>,
-        eta: f64,
+        arguments: Arguments,
     ) -> Result<Self> {
         let mut values = explicit.clone();
         values.extend(overrides.clone());
-        let settings = Settings::read(class, Options::from_json(origin.clone(), Value::Object(values))?)?;
-        Ok(Self { origin, class, explicit, overrides, settings, eta })
+        let mut reader = Reader { options: Options::from_json(origin.clone(), Value::Object(values))? };
+        let (learned, scheduler) = (class.read)(&mut reader)?;
+        Ok(Self { origin, class, explicit, overrides, learned, scheduler, arguments })
+    }
+
+    /// The names of the classes that are supported.
+    pub fn classes() -> Vec<&'static str> {
+        Class::names()
     }
 
     /// The config of another sampler on the same model: what `Class.from_config(scheduler.config, ...)` makes in
@@ -87,7 +111,7 @@ impl SchedulerConfig {
         let (class, options) = names::parse(name)?;
         let mut explicit = self.explicit.clone();
         explicit.extend(options);
-        Self::build(self.origin.clone(), class, explicit, Map::new(), self.eta)
+        Self::build(self.origin.clone(), class, explicit, Map::new(), self.arguments.clone())
     }
 
     /// The config with one option set, as if the file stated it.
@@ -103,12 +127,12 @@ impl SchedulerConfig {
         let (mut explicit, mut overrides) = (self.explicit.clone(), self.overrides.clone());
         overrides.remove(option);
         explicit.insert(option.to_owned(), value);
-        Self::build(self.origin.clone(), self.class, explicit, overrides, self.eta)
+        Self::build(self.origin.clone(), self.class, explicit, overrides, self.arguments.clone())
     }
 
     /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
     pub fn with_eta(self, eta: f64) -> Self {
-        Self { eta, ..self }
+        Self { arguments: Arguments { eta }, ..self }
     }
 
     /// The config as diffusers' Stable Diffusion 1.x and 2.x pipelines run it: whatever the file says, they set
@@ -125,22 +149,22 @@ impl SchedulerConfig {
                 None => _ = overrides.insert(option.to_owned(), value),
             }
         }
-        Self::build(self.origin.clone(), self.class, explicit, overrides, self.eta)
+        Self::build(self.origin.clone(), self.class, explicit, overrides, self.arguments.clone())
     }
 
     /// The name of diffusers' class.
     pub fn class_name(&self) -> &'static str {
-        self.class.name()
+        self.class.name
     }
 
     /// The levels that the model learned.
     pub fn schedule(&self) -> &Schedule {
-        &self.settings.schedule
+        &self.learned.schedule
     }
 
     /// What the network's output means.
     pub fn prediction(&self) -> Prediction {
-        self.settings.prediction
+        self.learned.prediction
     }
 
     /// The levels of a run of `steps` steps: diffusers' `set_timesteps(steps)`.
@@ -148,7 +172,7 @@ impl SchedulerConfig {
     /// # Errors
     /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more.
     pub fn plan(&self, steps: usize) -> Result<Plan> {
-        plans::plan(self, steps)
+        self.scheduler.plan(&self.learned, steps, &self.arguments)
     }
 
     /// The levels of a run of a latent consistency model from a given strength, as diffusers' own image-to-image
@@ -158,12 +182,12 @@ impl SchedulerConfig {
     /// # Errors
     /// As [`plan`](Self::plan); if `strength` is not in (0, 1] or leaves fewer original steps than `steps`.
     pub fn plan_for_strength(&self, steps: usize, strength: f64) -> Result<Plan> {
-        plans::plan_for_strength(self, steps, strength)
+        self.scheduler.plan_for_strength(&self.learned, steps, strength, &self.arguments)
     }
 
     /// The sampler of one run over `plan` or a part of it. Stochastic samplers draw from `noise`: share it with what
     /// made the first latent to continue one torch generator.
     pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler<'static> {
-        samplers::sampler(self, plan, noise.clone())
+        self.scheduler.sampler(&self.learned, plan, noise.clone(), &self.arguments)
     }
 }

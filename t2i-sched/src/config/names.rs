@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 use t2i_core::{Error, Result, nearest};
 
-use super::Class;
+use super::class::Class;
+use super::classes::{ddim, ddpm, dpm_solver, euler, euler_ancestral, heun, lcm, pndm, unipc};
 
 /// One sampler: its spellings (A1111's first), its class, and what must be stated for it.
-type Entry = (&'static [&'static str], Class, &'static [(&'static str, Setting)]);
+type Entry = (&'static [&'static str], &'static Class, &'static [(&'static str, Setting)]);
 
 /// The value of an option.
 #[derive(Clone, Copy)]
@@ -20,37 +21,37 @@ use Setting::{Flag, Name, Number};
 
 /// <https://huggingface.co/docs/diffusers/api/schedulers/overview>, and ComfyUI's names.
 const SAMPLERS: &[Entry] = &[
-    (&["Euler", "EulerDiscreteScheduler"], Class::Euler, &[]),
-    (&["Euler a", "euler_ancestral", "EulerAncestralDiscreteScheduler"], Class::EulerAncestral, &[]),
-    (&["Heun", "HeunDiscreteScheduler"], Class::Heun, &[]),
-    (&["DDIM", "DDIMScheduler"], Class::Ddim, &[]),
-    (&["DDPM", "DDPMScheduler"], Class::Ddpm, &[]),
-    (&["PLMS"], Class::Pndm, &[("skip_prk_steps", Flag(true))]),
-    (&["PNDM", "PNDMScheduler"], Class::Pndm, &[]),
+    (&["Euler", "EulerDiscreteScheduler"], &euler::CLASS, &[]),
+    (&["Euler a", "euler_ancestral", "EulerAncestralDiscreteScheduler"], &euler_ancestral::CLASS, &[]),
+    (&["Heun", "HeunDiscreteScheduler"], &heun::CLASS, &[]),
+    (&["DDIM", "DDIMScheduler"], &ddim::CLASS, &[]),
+    (&["DDPM", "DDPMScheduler"], &ddpm::CLASS, &[]),
+    (&["PLMS"], &pndm::CLASS, &[("skip_prk_steps", Flag(true))]),
+    (&["PNDM", "PNDMScheduler"], &pndm::CLASS, &[]),
     (
         &["DPM++ 2M", "dpmpp_2m"],
-        Class::DpmSolver,
+        &dpm_solver::CLASS,
         &[("algorithm_type", Name("dpmsolver++")), ("solver_order", Number(2))],
     ),
     (
         &["DPM++ 2M SDE", "dpmpp_2m_sde"],
-        Class::DpmSolver,
+        &dpm_solver::CLASS,
         &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2))],
     ),
     (
         &["DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun"],
-        Class::DpmSolver,
+        &dpm_solver::CLASS,
         &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2)), ("solver_type", Name("heun"))],
     ),
     (
         &["DPM++ 3M SDE", "dpmpp_3m_sde"],
-        Class::DpmSolver,
+        &dpm_solver::CLASS,
         &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(3))],
     ),
-    (&["DPMSolverMultistepScheduler"], Class::DpmSolver, &[]),
-    (&["UniPC", "uni_pc", "UniPCMultistepScheduler"], Class::UniPc, &[]),
-    (&["uni_pc_bh2"], Class::UniPc, &[("solver_type", Name("bh2"))]),
-    (&["LCM", "LCMScheduler"], Class::Lcm, &[]),
+    (&["DPMSolverMultistepScheduler"], &dpm_solver::CLASS, &[]),
+    (&["UniPC", "uni_pc", "UniPCMultistepScheduler"], &unipc::CLASS, &[]),
+    (&["uni_pc_bh2"], &unipc::CLASS, &[("solver_type", Name("bh2"))]),
+    (&["LCM", "LCMScheduler"], &lcm::CLASS, &[]),
 ];
 
 /// The spacings: the suffix, and the option that it sets.
@@ -72,15 +73,15 @@ pub fn sampler_names() -> Vec<&'static str> {
 }
 
 /// The class of a sampler and what must be stated for it.
-pub(super) fn parse(name: &str) -> Result<(Class, Map<String, Value>)> {
+pub(super) fn parse(name: &str) -> Result<(&'static Class, Map<String, Value>)> {
     let wanted = normal(name);
     for (names, class, options) in SAMPLERS {
         for (suffix, spacing) in endings() {
             let same = |known: &&str| normal(&format!("{known} {suffix}")) == wanted;
             if names.iter().any(same) {
-                let spacing = spacing_options(name, *class, spacing)?;
+                let spacing = spacing_options(name, class, spacing)?;
                 let stated = options.iter().map(|(option, value)| ((*option).to_owned(), value.json()));
-                return Ok((*class, stated.chain(spacing).collect()));
+                return Ok((class, stated.chain(spacing).collect()));
             }
         }
     }
@@ -104,23 +105,20 @@ fn endings() -> impl Iterator<Item = (&'static str, Option<(&'static str, Settin
 }
 
 /// The options of a spacing; one curve excludes the others.
-fn spacing_options(name: &str, class: Class, spacing: Option<(&'static str, Setting)>) -> Result<Vec<(String, Value)>> {
+fn spacing_options(
+    name: &str,
+    class: &Class,
+    spacing: Option<(&'static str, Setting)>,
+) -> Result<Vec<(String, Value)>> {
     let Some((option, value)) = spacing else {
         return Ok(Vec::new());
     };
-    let curves = match class {
-        Class::Euler | Class::Heun | Class::UniPc => {
-            &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"][..]
-        }
-        Class::DpmSolver => &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas"],
-        _ => &[],
-    };
     let is_curve = option != "timestep_spacing";
-    if (is_curve && !curves.contains(&option)) || (!is_curve && class == Class::Lcm) {
-        let expected = format!("a sampler that has this spacing; {} does not", class.name());
+    if (is_curve && !class.curves.contains(&option)) || (!is_curve && !class.spaced) {
+        let expected = format!("a sampler that has this spacing; {} does not", class.name);
         return Err(Error::InvalidValue { field: "sampler", value: name.to_owned(), expected });
     }
-    let others = curves.iter().filter(|curve| is_curve && **curve != option);
+    let others = class.curves.iter().filter(|curve| is_curve && **curve != option);
     let off = others.map(|curve| ((*curve).to_owned(), json!(false)));
     Ok(off.chain([(option.to_owned(), value.json())]).collect())
 }
@@ -144,15 +142,15 @@ fn nearest_names(name: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn class(name: &str) -> Class {
-        parse(name).expect("a known name").0
+    fn class(name: &str) -> &'static str {
+        parse(name).expect("a known name").0.name
     }
 
     #[test]
     fn every_listed_name_parses() {
         for (names, of, _) in SAMPLERS {
             for name in *names {
-                assert_eq!(class(name), *of, "{name}");
+                assert_eq!(class(name), of.name, "{name}");
             }
         }
     }
@@ -161,12 +159,12 @@ mod tests {
     fn spellings_of_one_sampler_agree() {
         for name in ["DPM++ 2M SDE Karras", "dpm++ 2m sde karras", "dpmpp_2m_sde_karras", "dpmpp_2m_sde karras"] {
             let (class, options) = parse(name).expect("a known name");
-            assert_eq!(class, Class::DpmSolver);
+            assert_eq!(class.name, dpm_solver::CLASS.name);
             assert_eq!(options["algorithm_type"], "sde-dpmsolver++");
             assert_eq!(options["use_karras_sigmas"], true);
         }
-        assert_eq!(class("EulerDiscrete"), Class::Euler);
-        assert_eq!(class("Heun Exponential"), Class::Heun);
+        assert_eq!(class("EulerDiscrete"), euler::CLASS.name);
+        assert_eq!(class("Heun Exponential"), heun::CLASS.name);
     }
 
     #[test]

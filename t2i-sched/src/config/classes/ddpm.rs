@@ -1,0 +1,48 @@
+//! `DDPMScheduler`.
+
+use std::sync::Arc;
+
+use t2i_core::Result;
+
+use super::super::class::{Class, Read, Scheduler};
+use super::super::plans::{at_most_timesteps, integer_timesteps, table};
+use super::super::reader::{Betas, Reader, Threshold, VisitOptions, Visits, ZeroSnr};
+use super::super::{Arguments, Learned};
+use super::limited;
+use crate::samplers::{self, Limit, Variance};
+use crate::{BoxedSampler, Level, Plan, SharedNoise};
+
+pub(in crate::config) static CLASS: Class = Class { name: "DDPMScheduler", read, curves: &[], spaced: true };
+
+#[derive(Debug)]
+struct Ddpm {
+    visits: Visits,
+    limit: Option<Limit>,
+    variance: Variance,
+}
+
+fn read(reader: &mut Reader) -> Read {
+    let betas = Betas { more: &["laplace", "sigmoid"], zero_snr: ZeroSnr::Exact, ..Betas::DDPM };
+    let schedule = reader.schedule(&betas)?;
+    let prediction = reader.prediction(Some("sample"))?;
+    // `fixed_large_log` is the root of a negative logarithm, NaN, in the reference.
+    let known = ["fixed_small", "fixed_small_log", "fixed_large"];
+    let variance = reader.one_of("variance_type", "fixed_small", &known)?;
+    let ddpm = Ddpm {
+        visits: reader.visits(&VisitOptions::TIMESTEPS)?,
+        limit: reader.limit(Some(true), Threshold::Known)?,
+        variance: if variance == "fixed_large" { Variance::Large } else { Variance::Small },
+    };
+    Ok((Learned { schedule, prediction }, Arc::new(ddpm)))
+}
+
+impl Scheduler for Ddpm {
+    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
+        at_most_timesteps(steps, learned, CLASS.name)?;
+        table(learned, steps, integer_timesteps(learned, &self.visits, steps), Level::CLEAN)
+    }
+
+    fn sampler(&self, learned: &Learned, _: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
+        limited(self.limit, samplers::Ddpm::new(noise, self.variance, learned.schedule.level(0)))
+    }
+}

@@ -1,0 +1,141 @@
+//! `DPMSolverMultistepScheduler`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use t2i_core::Result;
+
+use super::super::class::{Class, Read, Scheduler};
+use super::super::plans::{at_most_timesteps, curve, curve_timesteps, final_sigma, multistep, preserving};
+use super::super::reader::{Betas, Curve, FinalSigma, Reader, Threshold, VisitOptions, Visits, ZeroSnr};
+use super::super::{Arguments, Learned};
+use super::{limited, starts};
+use crate::samplers::{DpmAlgorithm, DpmCorrection, DpmSolver, Limit};
+use crate::{BoxedSampler, Level, Plan, SharedNoise};
+
+pub(in crate::config) static CLASS: Class =
+    Class { name: "DPMSolverMultistepScheduler", read, curves: OPTIONS.curves, spaced: true };
+
+const OPTIONS: VisitOptions = VisitOptions {
+    spacing: "linspace",
+    curves: &["use_karras_sigmas", "use_lu_lambdas", "use_exponential_sigmas", "use_beta_sigmas"],
+    range: true,
+    last: true,
+};
+
+#[derive(Debug)]
+struct Dpm {
+    visits: Visits,
+    limit: Option<Limit>,
+    algorithm: Algorithm,
+    correction: DpmCorrection,
+    order: usize,
+    lower_order_final: bool,
+    euler_at_final: bool,
+    lambda_min: f64,
+    /// Timesteps of a curve are rounded, unless the betas are the squared cosine's.
+    rounded: bool,
+}
+
+/// `algorithm_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Data,
+    DataSde,
+    Noise,
+    NoiseSde,
+}
+
+fn read(reader: &mut Reader) -> Read {
+    reader.no_flow()?;
+    reader.options.only("variance_type", &[Value::Null])?;
+    let schedule = reader.schedule(&Betas { zero_snr: ZeroSnr::Finite, ..Betas::DDPM })?;
+    let prediction = reader.prediction(Some("sample"))?;
+    let visits = reader.visits(&OPTIONS)?;
+    let algorithm = algorithm(reader, visits.final_sigma)?;
+    let most = if algorithm == Algorithm::NoiseSde { 2 } else { 3 };
+    let heun = reader.solver_type("midpoint", "heun", &["logrho", "bh1", "bh2"])?;
+    let dpm = Dpm {
+        visits,
+        limit: reader.limit(None, Threshold::Known)?,
+        algorithm,
+        correction: if heun { DpmCorrection::Heun } else { DpmCorrection::Midpoint },
+        order: reader.checked("solver_order", 2, &format!("1 to {most}"), |n| (1..=most).contains(n))?,
+        lower_order_final: reader.flag("lower_order_final", true)?,
+        euler_at_final: reader.flag("euler_at_final", false)?,
+        lambda_min: lambda_min(reader)?,
+        rounded: reader.name("beta_schedule", "linear")? != "squaredcos_cap_v2",
+    };
+    Ok((Learned { schedule, prediction }, Arc::new(dpm)))
+}
+
+fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
+    let name = reader.name("algorithm_type", "dpmsolver++")?;
+    let algorithm = match name.as_str() {
+        "dpmsolver++" | "deis" => Algorithm::Data,
+        "sde-dpmsolver++" => Algorithm::DataSde,
+        "dpmsolver" => Algorithm::Noise,
+        "sde-dpmsolver" => Algorithm::NoiseSde,
+        _ => {
+            let expected = "dpmsolver or dpmsolver++ or sde-dpmsolver or sde-dpmsolver++";
+            return Err(reader.options.unsupported("algorithm_type", &json!(name), expected));
+        }
+    };
+    if !name.ends_with("++") && final_sigma == FinalSigma::Zero {
+        let expected = format!("sigma_min for algorithm_type {name}");
+        return Err(reader.options.unsupported("final_sigmas_type", &json!("zero"), &expected));
+    }
+    Ok(algorithm)
+}
+
+/// A number, or what stands for minus infinity, which JSON cannot say.
+fn lambda_min(reader: &mut Reader) -> Result<f64> {
+    let value = reader.options.get("lambda_min_clipped", Value::Null)?;
+    match &value {
+        Value::Null => Ok(f64::NEG_INFINITY),
+        Value::String(text) if matches!(text.to_lowercase().as_str(), "-infinity" | "-inf") => Ok(f64::NEG_INFINITY),
+        other => other.as_f64().ok_or_else(|| {
+            let expected = "a number or null for minus infinity";
+            reader.options.unsupported("lambda_min_clipped", &value, expected)
+        }),
+    }
+}
+
+impl Scheduler for Dpm {
+    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
+        at_most_timesteps(steps, learned, CLASS.name)?;
+        let schedule = &learned.schedule;
+        let sigmas = schedule.sigmas();
+        let clipped = (0..schedule.len()).filter(|t| schedule.level(*t).lambda() < self.lambda_min).count();
+        let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
+        let rounded = self.rounded && matches!(self.visits.curve, Curve::Karras | Curve::Lu);
+        let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
+            Some(curve) => (curve_timesteps(&curve, &sigmas, rounded), curve),
+            None => multistep(learned, &self.visits, steps, schedule.len() - clipped),
+        };
+        preserving(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
+    }
+
+    fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
+        let algorithm = match self.algorithm {
+            Algorithm::Data => DpmAlgorithm::Data,
+            Algorithm::DataSde => DpmAlgorithm::DataSde(noise),
+            Algorithm::Noise => DpmAlgorithm::Noise,
+            Algorithm::NoiseSde => DpmAlgorithm::NoiseSde(noise),
+        };
+        let solver = DpmSolver::new(algorithm, self.correction, self.order).capped(self.caps(plan));
+        limited(self.limit, solver)
+    }
+}
+
+impl Dpm {
+    /// The lower orders near the end of the run.
+    fn caps(&self, plan: &Plan) -> Vec<(Level, usize)> {
+        let few = self.lower_order_final && starts(plan).len() < 15;
+        let first_at_end = self.euler_at_final || few || self.visits.final_sigma == FinalSigma::Zero;
+        let from_end = |i: usize| starts(plan).iter().rev().nth(i).copied();
+        let last = from_end(0).filter(|_| first_at_end).map(|level| (level, 1));
+        let second_last = from_end(1).filter(|_| few).map(|level| (level, 2));
+        last.into_iter().chain(second_last).collect()
+    }
+}
