@@ -119,7 +119,9 @@ def cases(lists):
                     continue  # the reference fails: `h` is not defined
                 # Two steps over the whole range: see above.
                 case = {"sampler": name, "options": options, "levels": level, "single": not (stochastic and steps == 2)}
-                yield {**case, "noise": "torch"} if stochastic else case
+                # With seed 0 a latent passes the saddle between both Gaussians, where f32 itself is 8e-6 off f64.
+                seed = 1 if level == "vp-20" else 0
+                yield {**case, "noise": "torch", "seed": seed} if stochastic else case
                 if name in BROWNIAN and level in ["karras-5", "karras-20", "karras-50", "vp-20", "exponential-20-open"]:
                     yield {**case, "noise": "brownian", "seed": 2**40 + 5}
     for name in ["euler", "heun", "dpm_2"]:

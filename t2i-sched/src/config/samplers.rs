@@ -52,7 +52,7 @@ fn ddim(config: &SchedulerConfig, noise: SharedNoise) -> Ddim {
 fn dpm(config: &SchedulerConfig, options: &Dpm, plan: &Plan, noise: SharedNoise) -> DpmSolver {
     let algorithm = match (options.noise_space, options.sde) {
         (false, false) => DpmAlgorithm::Data,
-        (false, true) => DpmAlgorithm::DataSde(noise),
+        (false, true) => DpmAlgorithm::DataSde(noise.into()),
         (true, false) => DpmAlgorithm::Noise,
         (true, true) => DpmAlgorithm::NoiseSde(noise),
     };
