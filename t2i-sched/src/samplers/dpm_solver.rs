@@ -1,47 +1,33 @@
 //! DPM-Solver and DPM-Solver++, multistep.
 
+mod algorithm;
+
 use std::collections::VecDeque;
 
 use burn::tensor::Tensor;
 
-use super::exponential::{Caps, Integral, Variable};
+use super::Fresh;
+use super::exponential::{Caps, Integral};
 use crate::level::scale;
-use crate::{Denoise, Level, Memory, Noise, Sampler, SharedNoise};
+use crate::{Denoise, Level, Memory, Noise, Sampler};
 
-/// Which equation is solved.
-#[derive(Debug, Clone)]
-pub enum DpmAlgorithm {
-    /// The ODE in the noise (`dpmsolver`). <https://arxiv.org/abs/2206.00927>
-    Noise,
-    /// The ODE in the clean latent (`dpmsolver++`). <https://arxiv.org/abs/2211.01095>
-    Data,
-    /// The SDE in the noise, drawing once a step (`sde-dpmsolver`).
-    NoiseSde(SharedNoise),
-    /// The SDE in the clean latent, drawing once a step (`sde-dpmsolver++`). <https://arxiv.org/abs/2211.01095>, app. D
-    DataSde(SharedNoise),
-}
+pub use algorithm::{DpmAlgorithm, DpmCorrection};
 
-/// How the second order corrects the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DpmCorrection {
-    /// Half of the first order's weight (`solver_type = midpoint`).
-    Midpoint,
-    /// The exact integral of a straight line (`solver_type = heun`).
-    Heun,
-}
-
-/// The multistep exponential integrator of order 1 to 3: one call of the model a step.
+/// The multistep exponential integrator of order 1 to 3. It asks the model once a step.
 ///
 /// A step to a clean latent is of first order, which is exact there.
 ///
-/// A1111: "DPM++ 2M" ([`plus_plus`](Self::plus_plus)), "DPM++ 2M SDE" ([`sde`](Self::sde)), "DPM++ 3M SDE".
-/// diffusers: `DPMSolverMultistepScheduler`. <https://arxiv.org/abs/2211.01095>, algorithm 2
+/// A1111: "DPM++ 2M" ([`plus_plus`](Self::plus_plus)), "DPM++ 2M SDE" ([`sde`](Self::sde)), "DPM++ 3M SDE"
+/// ([`sde_3m`](Self::sde_3m)). ComfyUI: "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde". diffusers:
+/// `DPMSolverMultistepScheduler`. <https://arxiv.org/abs/2211.01095>, algorithm 2
 #[derive(Debug, Clone)]
 pub struct DpmSolver {
     algorithm: DpmAlgorithm,
     correction: DpmCorrection,
     order: usize,
     caps: Caps,
+    /// What the third order takes from `phi_2(u) / u`.
+    half: f64,
     /// The variable at the levels done, latest first.
     history: VecDeque<(Level, Tensor<4>)>,
 }
@@ -53,48 +39,26 @@ impl DpmSolver {
     }
 
     /// DPM++ 2M SDE.
-    pub fn sde(noise: SharedNoise) -> Self {
-        Self::new(DpmAlgorithm::DataSde(noise), DpmCorrection::Midpoint, 2)
+    pub fn sde(fresh: impl Into<Fresh>) -> Self {
+        Self::new(DpmAlgorithm::DataSde(fresh.into()), DpmCorrection::Midpoint, 2)
     }
 
-    /// Any of the family; orders above 3 are 3.
+    /// DPM++ 3M SDE as k-diffusion has it.
+    pub fn sde_3m(fresh: impl Into<Fresh>) -> Self {
+        Self { half: 0.5, ..Self::new(DpmAlgorithm::DataSde(fresh.into()), DpmCorrection::Heun, 3) }
+    }
+
+    /// Any of the family; orders above 3 are 3. The third order of the SDE in the clean latent is diffusers', which
+    /// has a sign turned: [`sde_3m`](Self::sde_3m) has it right.
     pub fn new(algorithm: DpmAlgorithm, correction: DpmCorrection, order: usize) -> Self {
-        Self { algorithm, correction, order: order.clamp(1, 3), caps: Caps::default(), history: VecDeque::new() }
+        let half = if let DpmAlgorithm::DataSde(_) = algorithm { -0.5 } else { 0.5 };
+        let order = order.clamp(1, 3);
+        Self { algorithm, correction, order, caps: Caps::default(), half, history: VecDeque::new() }
     }
 
     /// Limits the order of the steps from these levels.
     pub fn capped(self, caps: Vec<(Level, usize)>) -> Self {
         Self { caps: Caps(caps), ..self }
-    }
-
-    fn variable(&self) -> Variable {
-        match self.algorithm {
-            DpmAlgorithm::Data | DpmAlgorithm::DataSde(_) => Variable::Data,
-            DpmAlgorithm::Noise | DpmAlgorithm::NoiseSde(_) => Variable::Noise,
-        }
-    }
-
-    /// The coefficients of the exact solution for a constant variable, and the deviation of fresh noise.
-    fn integral(&self, from: Level, to: Level) -> (Integral, f64) {
-        let ode = self.variable().integral(from, to);
-        let h = from.h(to);
-        match self.algorithm {
-            DpmAlgorithm::Data | DpmAlgorithm::Noise => (ode, 0.0),
-            DpmAlgorithm::DataSde(_) => {
-                let sde = Integral {
-                    keep: ode.keep * (-h).exp(),
-                    u: -2.0 * h,
-                    whole: -to.alpha * (-2.0 * h).exp_m1(),
-                    ..ode
-                };
-                (sde, to.sigma * (-(-2.0 * h).exp_m1()).sqrt())
-            }
-            DpmAlgorithm::NoiseSde(_) => {
-                let sde = Integral { gain: 2.0 * ode.gain, whole: 2.0 * ode.whole, ..ode };
-                let stretched = to.alpha / from.alpha * from.sigma; // to.sigma * exp(h), where that is finite too
-                (sde, (stretched.powi(2) - to.sigma.powi(2)).max(0.0).sqrt())
-            }
-        }
     }
 
     /// The order of a step: what is asked for, as far as history, caps and a finite `h` allow.
@@ -109,13 +73,12 @@ impl DpmSolver {
         let Integral { gain, u, whole, .. } = step;
         let m = |i: usize| self.history[i].1.clone();
         let lambda = |i: usize| self.history[i].0.lambda();
-        let h = from.h(to);
-        let phi_1 = u.exp_m1();
-        let phi_2 = phi_1 / u - 1.0;
         let order = self.order_of(from, to);
         if order == 1 {
             return scale(m(0), whole);
         }
+        let h = from.h(to);
+        let (phi_1, phi_2) = (u.exp_m1(), u.exp_m1() / u - 1.0);
         let r0 = (lambda(0) - lambda(1)) / h;
         let slope = scale(m(0) - m(1), 1.0 / r0);
         if order == 2 {
@@ -129,32 +92,31 @@ impl DpmSolver {
         let bend = slope.clone() - scale(m(1) - m(2), 1.0 / r1);
         let first = slope + scale(bend.clone(), r0 / (r0 + r1));
         let second = scale(bend, 1.0 / (r0 + r1));
-        scale(m(0), whole) + scale(first, gain * phi_2) + scale(second, gain * self.phi_3(u))
-    }
-
-    /// `(expm1(u) - u) / u^2 - 1/2`, but with the sign of the half turned for the SDE in the clean latent: the
-    /// reference's third order has it so.
-    fn phi_3(&self, u: f64) -> f64 {
-        let half = if let DpmAlgorithm::DataSde(_) = self.algorithm { -0.5 } else { 0.5 };
-        (u.exp_m1() - u) / (u * u) - half
+        let phi_3 = (phi_1 - u) / (u * u) - self.half;
+        scale(m(0), whole) + scale(first, gain * phi_2) + scale(second, gain * phi_3)
     }
 }
 
 impl Sampler for DpmSolver {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
-        self.history.push_front((from, self.variable().of(x.clone(), x0, from)));
+        if self.history.front().is_some_and(|(level, _)| *level == from) {
+            self.history.pop_front(); // a level that comes twice in a row counts once
+        }
+        self.history.push_front((from, self.algorithm.variable().of(x.clone(), x0, from)));
         self.history.truncate(3);
-        let (step, deviation) = self.integral(from, to);
+        let (step, deviation) = self.algorithm.integral(from, to);
         let moved = scale(x, step.keep) + self.weighted(from, to, step);
         match &mut self.algorithm {
-            DpmAlgorithm::DataSde(noise) | DpmAlgorithm::NoiseSde(noise) => {
+            DpmAlgorithm::DataSde(fresh) => fresh.add(moved, from, to, deviation),
+            DpmAlgorithm::NoiseSde(noise) => {
                 let noise = noise.between(from, to, moved.dims(), &moved.device());
                 moved + scale(noise, deviation)
             }
             DpmAlgorithm::Data | DpmAlgorithm::Noise => moved,
         }
     }
+
     fn remember(&mut self, memory: &mut Memory<'_>) {
         memory.keep("history", &mut self.history);
     }

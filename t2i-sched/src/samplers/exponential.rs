@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::Level;
+use crate::level::scale;
 
 /// Which of the two the integrator takes for slowly varying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,13 @@ pub(super) struct Integral {
     pub(super) gain: f64,
     pub(super) u: f64,
     pub(super) whole: f64,
+}
+
+impl Integral {
+    /// The solution for the constant variable `m`.
+    pub(super) fn exact(self, x: Tensor<4>, m: Tensor<4>) -> Tensor<4> {
+        scale(x, self.keep) + scale(m, self.whole)
+    }
 }
 
 /// The highest order at some levels: near the end of a short run the solvers fall back to lower ones.

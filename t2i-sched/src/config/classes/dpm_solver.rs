@@ -119,7 +119,7 @@ impl Scheduler for Dpm {
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
         let algorithm = match self.algorithm {
             Algorithm::Data => DpmAlgorithm::Data,
-            Algorithm::DataSde => DpmAlgorithm::DataSde(noise),
+            Algorithm::DataSde => DpmAlgorithm::DataSde(noise.into()),
             Algorithm::Noise => DpmAlgorithm::Noise,
             Algorithm::NoiseSde => DpmAlgorithm::NoiseSde(noise),
         };

@@ -1,0 +1,60 @@
+//! The fresh noise of a stochastic sampler.
+
+use burn::tensor::Tensor;
+
+use super::ancestral::split;
+use crate::level::scale;
+use crate::{Level, Noise, SharedNoise};
+
+/// Where a stochastic sampler draws from, and how much noise it takes.
+///
+/// ```
+/// use t2i_sched::SharedNoise;
+/// use t2i_sched::samplers::{EulerAncestral, Fresh};
+///
+/// let noise = SharedNoise::seeded(42);
+/// let usual = EulerAncestral::new(noise.clone());
+/// let calmer = EulerAncestral::new(Fresh::new(noise).eta(0.5));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    noise: SharedNoise,
+    pub(super) eta: f64,
+    scale: f64,
+}
+
+impl Fresh {
+    /// Noise as the sampler's equation has it.
+    pub fn new(noise: SharedNoise) -> Self {
+        Self { noise, eta: 1.0, scale: 1.0 }
+    }
+
+    /// The share of the noise that is drawn anew (`eta`): 0 is the deterministic sampler, 1 is usual.
+    pub fn eta(self, eta: f64) -> Self {
+        Self { eta, ..self }
+    }
+
+    /// The deviation of the noise that is drawn (`s_noise`), 1 by rights.
+    pub fn scale(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// The level below `to` that the latent's own noise goes down to, and the deviation of the noise that takes it up
+    /// to `to` again.
+    pub(super) fn below(&self, from: Level, to: Level) -> (Level, f64) {
+        let (kept, fresh) = split(from, to, self.eta);
+        (Level { sigma: kept, ..to }, fresh.min(to.sigma))
+    }
+
+    /// `x` and noise of this deviation, that of the step between the levels.
+    pub(super) fn add(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
+        let noise = self.noise.between(from, to, x.dims(), &x.device());
+        x + scale(noise, self.scale * deviation)
+    }
+}
+
+impl From<SharedNoise> for Fresh {
+    fn from(noise: SharedNoise) -> Self {
+        Self::new(noise)
+    }
+}
