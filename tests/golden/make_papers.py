@@ -214,6 +214,173 @@ def dpmpp_2s_ancestral_cfg_pp(run, sigmas, eta=1.0, s_noise=1.0):
         yield x
 
 
+def exponential(f, length):
+    """The integral of f over (0, 1), weighted as the exponential integrators do: exp(-(1 - v) * length) * length."""
+    return integral(lambda v: length * np.exp(-(1 - v) * length) * f(v), 0, 1)
+
+
+def seeds_2(run, sigmas, eta=1.0, s_noise=1.0, r=0.5, phi=1):
+    """Gonzalez et al., "SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models",
+    algorithm 2 (https://arxiv.org/abs/2305.14267), in the clean latent as ComfyUI has it, where eta scales the noise.
+    phi = 1: half of the whole weight on the second answer's slope; phi = 2: the exact integral of the line."""
+    x = run.x
+    for _, (start, end) in pairs(sigmas):
+        x0 = run.denoise(x, start)
+        if end == 0:
+            x = x0
+        else:
+            h = np.log(start / end)
+            middle = start * np.exp(-r * h)
+            length = (1 + eta) * h
+            noise = 0.0
+            if eta > 0:
+                noise = np.sqrt(1 - np.exp(-2 * r * h * eta)) * run.noise(start, middle)
+            there = middle / start * np.exp(-eta * r * h) * x + (1 - np.exp(-r * length)) * x0 + s_noise * middle * noise
+            x0_there = run.denoise(there, middle)
+            whole = 1 - np.exp(-length)
+            line = exponential(lambda v: v, length) if phi == 2 else whole / 2
+            if eta > 0:
+                left = (1 - r) * h * eta
+                noise = np.exp(-left) * noise + np.sqrt(1 - np.exp(-2 * left)) * run.noise(middle, end)
+            x = end / start * np.exp(-eta * h) * x + whole * x0 + line / r * (x0_there - x0) + s_noise * end * noise
+        yield x
+
+
+def seeds_3(run, sigmas, eta=1.0, s_noise=1.0, r_1=1 / 3, r_2=2 / 3):
+    """Algorithm 3 of the same paper, likewise."""
+    x = run.x
+    for _, (start, end) in pairs(sigmas):
+        x0 = run.denoise(x, start)
+        if end == 0:
+            x = x0
+        else:
+            h = np.log(start / end)
+            at = [0.0, r_1, r_2, 1.0]
+            sigma = [start * np.exp(-r * h) for r in at]
+            slope, noise = 0.0, np.zeros(SHAPE)
+            for k in [1, 2, 3]:
+                if eta > 0:
+                    way = (at[k] - at[k - 1]) * h * eta
+                    drawn = run.noise(sigma[k - 1], sigma[k])
+                    noise = np.exp(-way) * noise + np.sqrt(1 - np.exp(-2 * way)) * drawn
+                length = (1 + eta) * h * at[k]
+                line = at[k] * exponential(lambda v: v, length)
+                there = sigma[k] / start * np.exp(-eta * h * at[k]) * x
+                there = there + (1 - np.exp(-length)) * x0 + line * slope + s_noise * sigma[k] * noise
+                if k < 3:
+                    slope = (run.denoise(there, sigma[k]) - x0) / at[k]
+            x = there
+        yield x
+
+
+def heun_step(run, x, start, end):
+    """Karras et al., algorithm 1 (https://arxiv.org/abs/2206.00364)."""
+    d = (x - run.denoise(x, start)) / start
+    there = x + (end - start) * d
+    if end == 0:
+        return there
+    return x + (end - start) * (d + (there - run.denoise(there, end)) / end) / 2
+
+
+def restart(run, sigmas, intervals, s_noise=1.0):
+    """Xu et al., "Restart Sampling for Improving Generative Processes", algorithm 1
+    (https://arxiv.org/abs/2306.14878). An interval: the index of its lower end among the levels, its upper end, the number
+    of its levels (at equal distances in sigma^(1/7)) and how often."""
+    x = run.x
+    for i, (start, end) in pairs(sigmas):
+        x = heun_step(run, x, start, end)
+        for index, high, count, times in intervals:
+            if i + 1 == index:
+                inner = np.linspace(high ** (1 / 7), end ** (1 / 7), count) ** 7
+                for _ in range(times):
+                    x = x + np.sqrt(high**2 - end**2) * s_noise * run.noise(end, high)
+                    for a, b in zip(inner[:-1], inner[1:]):
+                        x = heun_step(run, x, a, b)
+        yield x
+
+
+def ipndm(run, sigmas, order=4):
+    """Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", iPNDM
+    (https://arxiv.org/abs/2204.13902, appendix), in sigma as https://github.com/zju-pi/diff-sampler has it: the weights
+    are those of Adams-Bashforth for equal steps, here integrated."""
+    x, before = run.x, []
+    for _, (start, end) in pairs(sigmas):
+        eps = (x - run.denoise(x, start)) / start
+        before = [eps, *before][:order]
+        if end == 0:
+            x = x - start * eps
+        else:
+            nodes = [-float(k) for k in range(len(before))]
+            weights = [integral(lambda v: lagrange(nodes, j, v), 0, 1) for j in range(len(nodes))]
+            x = x + (end - start) * sum(w * e for w, e in zip(weights, before))
+        yield x
+
+
+def ipndm_v(run, sigmas, order=4):
+    """The same with weights for unequal steps, as ComfyUI and diff-sampler's `ipndm_v_sampler` have them: of third and
+    fourth order they are not Adams-Bashforth's, for a bracket, a sign and a ratio."""
+    x, before = run.x, []
+    for i, (start, end) in pairs(sigmas):
+        eps = (x - run.denoise(x, start)) / start
+        before = [eps, *before][:order]
+        if end == 0:
+            x = x - start * eps
+        else:
+            n = len(before)
+            h = [end - start, *(sigmas[i - k] - sigmas[i - k - 1] for k in range(n - 1))]
+            w = np.zeros(4)
+            w[0] = 1
+            if n > 1:
+                w[:2] += np.array([1, -1]) * h[0] / h[1] / 2
+            if n > 2:
+                t = (1 - h[0] / (3 * (h[0] + h[1])) * (h[0] * (h[0] + h[1])) / (h[1] * (h[1] + h[2]))) / 2
+                w[:3] += t * np.array([1, -(1 + h[1] / h[2]), h[1] / h[2]])
+            if n > 3:
+                a = (1 - h[0] / (3 * (h[0] + h[1]))) / 2
+                b = (1 - h[0] / (2 * (h[0] + h[1]))) * h[0] / (6 * sum(h[:3]))
+                t = (a + b) * (h[0] * (h[0] + h[1]) * sum(h[:3])) / (h[1] * (h[1] + h[2]) * sum(h[1:]))
+                r = h[1] * (h[1] + h[2]) / (h[2] * (h[2] + h[3]))
+                w += t * np.array([1, -(1 + h[1] / h[2] + r), h[1] / h[2] + r * (1 + h[2] / h[3]), -r * h[1] / h[2]])
+            x = x + (end - start) * sum(w * e for w, e in zip(w, before))
+        yield x
+
+
+def deis(run, sigmas, order=3, mode="tab", exact=False):
+    """Zhang and Chen, eq. 15 (https://arxiv.org/abs/2204.13902): the noise is a polynomial through its last values, in the
+    time of the linear schedule (tab) or in rho = sigma (rho), integrated over rho. For tab the integral is ComfyUI's and
+    diff-sampler's sum of 10 000 values; `exact` integrates, to see how far that is off."""
+    low, high = np.log(0.002**2 + 1), np.log(80.0**2 + 1)
+    beta_d = 2 * (low / 1e-3 - high) / (1e-3 - 1)
+    beta_min = high - beta_d / 2
+
+    def time(rho):
+        return (np.sqrt(beta_min**2 + 2 * beta_d * np.log(rho**2 + 1)) - beta_min) / beta_d
+
+    def rho(t):
+        return np.sqrt(np.expm1(beta_d * t**2 / 2 + beta_min * t))
+
+    def speed(t):
+        return (rho(t) ** 2 + 1) * (beta_d * t + beta_min) / (2 * rho(t))
+
+    x, before = run.x, []
+    for i, (start, end) in pairs(sigmas):
+        eps = (x - run.denoise(x, start)) / start
+        before = [eps, *before][:order]
+        nodes = sigmas[max(i - len(before) + 1, 0) : i + 1][::-1]
+        if end == 0 or len(before) == 1:
+            weights = [end - start]
+        elif mode == "rho":
+            weights = [integral(lambda v: lagrange(nodes, j, v), start, end) for j in range(len(nodes))]
+        else:
+            times, ts = [time(s) for s in nodes], np.linspace(time(start), time(end), 10_000)
+            part = (time(end) - time(start)) / 10_000
+            weights = [sum(speed(t) * lagrange(times, j, t) for t in ts) * part for j in range(len(nodes))]
+            if exact:
+                weights = [integral(lambda v: lagrange(times, j, time(v)), start, end) for j in range(len(nodes))]
+        x = x + sum(w * e for w, e in zip(weights, before))
+        yield x
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The cases
 
@@ -246,6 +413,20 @@ def cases():
     yield from both("dpmpp_2m_cfg_pp")
     for eta in [1.0, 0.5]:
         yield from both("dpmpp_2s_ancestral_cfg_pp", eta=eta)
+    for eta in [0.0, 1.0, 0.5]:
+        yield from both("seeds_2", eta=eta)
+        yield from both("seeds_2", eta=eta, r=1.0, phi=2)
+        yield from both("seeds_3", eta=eta)
+    yield from both("seeds_2", r=0.3, s_noise=0.9, phi=2)
+    yield from both("seeds_3", r_1=0.25, r_2=1.0, s_noise=1.1)
+    yield "restart", karras(10), {"intervals": [[5, 4.0, 4, 2]]}
+    yield "restart", karras(10), {"intervals": [[4, 9.0, 3, 1], [8, 1.0, 5, 3]], "s_noise": 1.003}
+    yield "restart", UNEVEN, {"intervals": [[7, 2.0, 2, 2]]}
+    for order in [1, 2, 3, 4]:
+        yield from both("ipndm", order=order)
+        yield from both("ipndm_v", order=order)
+        yield from both("deis", order=order)
+        yield from both("deis", order=order, mode="rho")
 
 
 def main():

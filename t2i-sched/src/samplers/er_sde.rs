@@ -51,7 +51,7 @@ impl ErSde {
         Self { max_stage: max_stage.clamp(1, 3), ..self }
     }
 
-    /// The number of parts of the integrals.
+    /// The number of parts of the integrals, 200 unless said otherwise.
     pub fn points(self, points: usize) -> Self {
         Self { points: points.max(1), ..self }
     }

@@ -35,6 +35,13 @@ impl History {
         known.then(|| (*before, value.clone()))
     }
 
+    /// `sum_i weights[i] * value(i)`. There must be at least one weight, and no more of them than values.
+    pub(super) fn weighted(&self, weights: &[f64]) -> Tensor<4> {
+        let terms = self.0.iter().zip(weights).skip(1);
+        let latest = self.0[0].1.clone().mul_scalar(weights[0]);
+        terms.fold(latest, |sum, ((_, value), weight)| sum + value.clone().mul_scalar(*weight))
+    }
+
     pub(super) fn remember(&mut self, memory: &mut Memory<'_>) {
         memory.keep("history", &mut self.0);
     }

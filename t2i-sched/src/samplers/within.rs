@@ -2,28 +2,31 @@
 
 use crate::Level;
 
-/// The level at the share `r` of the way from `from` to `to` in lambda, in the coordinates of both: `alpha` stays where
-/// it is equal, flow levels stay flow levels, and the norm goes from one to the other elsewhere. `None` if the way has no
-/// finite length, or none at all.
+/// The level at the share `r` of the way from `from` to `to` in lambda, in the coordinates of both. `None` if the way
+/// has no finite length, or none at all.
 pub(super) fn within(from: Level, to: Level, r: f64) -> Option<Level> {
     let h = from.h(to);
     if !h.is_finite() || h == 0.0 {
         return None;
     }
-    if r == 1.0 {
-        return Some(to);
-    }
-    let ratio = (-(from.lambda() + r * h)).exp(); // sigma / alpha
+    Some(if r == 1.0 { to } else { between(from, to, (-(from.lambda() + r * h)).exp()) })
+}
+
+/// The level of this `sigma / alpha` in the coordinates of two others: `alpha` stays where it is equal, flow levels stay
+/// flow levels, and elsewhere the norm goes from one to the other.
+pub(super) fn between(from: Level, to: Level, ratio: f64) -> Level {
     let is_flow = |level: Level| (level.alpha + level.sigma - 1.0).abs() < 1e-9;
     if from.alpha == to.alpha {
-        return Some(Level { alpha: from.alpha, sigma: from.alpha * ratio });
+        return Level { alpha: from.alpha, sigma: from.alpha * ratio };
     }
     if is_flow(from) && is_flow(to) {
-        return Some(Level::flow(ratio / (1.0 + ratio)));
+        return Level::flow(ratio / (1.0 + ratio));
     }
-    let norm = (from.norm().ln() * (1.0 - r) + to.norm().ln() * r).exp();
+    let share = (-ratio.ln() - from.lambda()) / from.h(to);
+    let share = if share.is_finite() { share } else { 0.0 };
+    let norm = (from.norm().ln() * (1.0 - share) + to.norm().ln() * share).exp();
     let alpha = norm / 1.0f64.hypot(ratio);
-    Some(Level { alpha, sigma: alpha * ratio })
+    Level { alpha, sigma: alpha * ratio }
 }
 
 #[cfg(test)]
@@ -42,9 +45,8 @@ mod tests {
 
     #[test]
     fn it_needs_a_way() {
-        for (from, to) in
-            [(Level::ve(1.0), Level::CLEAN), (Level::vp(0.0), Level::vp(0.5)), (Level::CLEAN, Level::CLEAN)]
-        {
+        let ways = [(Level::ve(1.0), Level::CLEAN), (Level::vp(0.0), Level::vp(0.5)), (Level::CLEAN, Level::CLEAN)];
+        for (from, to) in ways {
             assert_eq!(within(from, to, 0.5), None);
         }
     }
