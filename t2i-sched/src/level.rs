@@ -60,6 +60,24 @@ impl Level {
         if self == to { 0.0 } else { to.lambda() - self.lambda() }
     }
 
+    /// The level on the way to `to`, at `share` of the way in [`lambda`](Self::lambda), in this level's coordinates.
+    pub fn toward(self, to: Self, share: f64) -> Self {
+        let lambda = self.lambda() + share * self.h(to);
+        self.in_coordinates((-lambda).exp())
+    }
+
+    /// The level whose `sigma / alpha` is this, in this level's coordinates: variance exploding, flow or variance
+    /// preserving.
+    pub(crate) fn in_coordinates(self, sigma: f64) -> Self {
+        if self.alpha == 1.0 && self.sigma > 0.0 {
+            Self::ve(sigma)
+        } else if (self.alpha + self.sigma - 1.0).abs() < 1e-9 && self.sigma > 0.0 && self.alpha > 0.0 {
+            Self::flow(sigma / (1.0 + sigma))
+        } else {
+            Self::ve(sigma).to_vp()
+        }
+    }
+
     /// The standard deviation of a latent at this level, for data of unit variance: `sqrt(alpha^2 + sigma^2)`.
     pub fn norm(self) -> f64 {
         self.alpha.hypot(self.sigma)
@@ -176,6 +194,18 @@ mod tests {
         assert_eq!(Level::CLEAN.lambda(), f64::INFINITY);
         assert_eq!(Level::vp(0.5).lambda(), 0.0);
         assert_eq!(Level::CLEAN.h(Level::CLEAN), 0.0);
+    }
+
+    #[test]
+    fn half_way_is_the_geometric_mean() {
+        let (from, to) = (Level::ve(8.0), Level::ve(2.0));
+        assert!((from.toward(to, 0.5).sigma - 4.0).abs() < 1e-14);
+        for (from, to) in [(Level::vp(0.1), Level::vp(0.7)), (Level::flow(0.9), Level::flow(0.2))] {
+            let middle = from.toward(to, 0.5);
+            assert!((middle.lambda() - (from.lambda() + to.lambda()) / 2.0).abs() < 1e-12);
+        }
+        assert!((Level::flow(0.9).toward(Level::flow(0.2), 0.3).norm() - 1.0).abs() > 0.1);
+        assert!((Level::vp(0.1).toward(Level::vp(0.7), 0.3).norm() - 1.0).abs() < 1e-12);
     }
 
     #[test]

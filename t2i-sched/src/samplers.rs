@@ -1,9 +1,12 @@
 //! The samplers, one file each.
 
 mod ancestral;
+mod churn;
 mod ddim;
 mod ddpm;
 mod deis;
+mod dpm2;
+mod dpm2_ancestral;
 mod dpm_solver;
 mod dpmpp_2m_cfg_pp;
 mod dpmpp_2s_ancestral_cfg_pp;
@@ -20,6 +23,7 @@ mod ipndm;
 mod ladder;
 mod lcm;
 mod limit;
+mod lms;
 mod pndm;
 mod res_multistep;
 mod restart;
@@ -29,22 +33,27 @@ mod seeds_3;
 mod unipc;
 mod within;
 
+pub use churn::{Churn, Churned};
 pub use ddim::Ddim;
 pub use ddpm::{Ddpm, Variance};
 pub use deis::Deis;
 pub use dpm_solver::{DpmAlgorithm, DpmCorrection, DpmSolver};
+pub use dpm2::Dpm2;
+pub use dpm2_ancestral::Dpm2Ancestral;
 pub use dpmpp_2m_cfg_pp::DpmPlusPlus2mCfgPp;
 pub use dpmpp_2s_ancestral_cfg_pp::DpmPlusPlus2sAncestralCfgPp;
 pub use er_sde::ErSde;
 pub use euler::Euler;
 pub use euler_ancestral::EulerAncestral;
 pub use euler_cfg_pp::{EulerAncestralCfgPp, EulerCfgPp};
+pub use fresh::Fresh;
 pub use gradient_estimation::GradientEstimation;
 pub use heun::Heun;
 pub use ipndm::Ipndm;
 pub use ladder::{Ladder, Landing};
 pub use lcm::Lcm;
 pub use limit::{Limit, Limited};
+pub use lms::Lms;
 pub use pndm::Pndm;
 pub use res_multistep::ResMultistep;
 pub use restart::{Restart, RestartInterval};

@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use t2i_sched::samplers::{
     Deis, DpmCorrection, DpmPlusPlus2mCfgPp, DpmPlusPlus2sAncestralCfgPp, DpmSolver, ErSde, Euler, EulerAncestralCfgPp,
-    EulerCfgPp, GradientEstimation, Heun, Ipndm, ResMultistep, Restart, RestartInterval, Seeds2, Seeds3,
+    EulerCfgPp, Fresh, GradientEstimation, Heun, Ipndm, ResMultistep, Restart, RestartInterval, Seeds2, Seeds3,
 };
 use t2i_sched::{
     BoxedSampler, Generator, Level, Memory, Noise, Sampler, Schedule, SharedNoise, State, Unconditional, cfg, steps,
@@ -124,6 +124,7 @@ fn sampler(case: &Value, levels: &[Level], noise: SharedNoise, slot: Uncondition
     let (name, options) = (case["sampler"].as_str().unwrap(), &case["options"]);
     let number = |key: &str, default: f64| options.get(key).map_or(default, |v| v.as_f64().unwrap());
     let (eta, s_noise) = (number("eta", 1.0), number("s_noise", 1.0));
+    let fresh = Fresh::new(noise.clone()).eta(eta).scale(s_noise);
     let cfg_pp = options.get("cfg_pp").is_some();
     let ode = options.get("scaler").is_some();
     match name {
@@ -132,26 +133,24 @@ fn sampler(case: &Value, levels: &[Level], noise: SharedNoise, slot: Uncondition
             Box::new(if cfg_pp { sampler.cfg_pp(slot) } else { sampler })
         }
         "res_multistep" => {
-            let sampler = if eta == 0.0 { ResMultistep::new() } else { ResMultistep::ancestral(noise, eta) };
+            let sampler = if eta == 0.0 { ResMultistep::new() } else { ResMultistep::ancestral(fresh) };
             Box::new(if cfg_pp { sampler.cfg_pp(slot) } else { sampler })
         }
         "er_sde" => {
-            let sampler = if ode { ErSde::ode() } else { ErSde::new(noise).s_noise(s_noise) };
+            let sampler = if ode { ErSde::ode() } else { ErSde::new(fresh) };
             Box::new(sampler.max_stage(number("stage", 3.0) as usize))
         }
         "euler_cfg_pp" if eta == 0.0 => Box::new(EulerCfgPp::new(slot)),
-        "euler_cfg_pp" => Box::new(EulerAncestralCfgPp::new(noise, slot).eta(eta).s_noise(s_noise)),
+        "euler_cfg_pp" => Box::new(EulerAncestralCfgPp::new(fresh, slot)),
         "dpmpp_2m_cfg_pp" => Box::new(DpmPlusPlus2mCfgPp::new(slot)),
-        "dpmpp_2s_ancestral_cfg_pp" => {
-            Box::new(DpmPlusPlus2sAncestralCfgPp::new(noise, slot).eta(eta).s_noise(s_noise))
-        }
+        "dpmpp_2s_ancestral_cfg_pp" => Box::new(DpmPlusPlus2sAncestralCfgPp::new(fresh, slot)),
         "seeds_2" => {
-            let sampler = Seeds2::new(noise).eta(eta).s_noise(s_noise).r(number("r", 0.5));
+            let sampler = Seeds2::new(fresh).r(number("r", 0.5));
             let exact = number("phi", 1.0) == 2.0;
             Box::new(if exact { sampler.weights(DpmCorrection::Heun) } else { sampler })
         }
         "seeds_3" => {
-            let sampler = Seeds3::new(noise).eta(eta).s_noise(s_noise);
+            let sampler = Seeds3::new(fresh);
             Box::new(sampler.r(number("r_1", 1.0 / 3.0), number("r_2", 2.0 / 3.0)))
         }
         "restart" => Box::new(Restart::new(Heun, intervals(options, levels), noise).s_noise(s_noise)),
@@ -419,6 +418,7 @@ fn observed_order<S: Sampler>(sampler: impl Fn() -> S, levels: fn(usize) -> Vec<
 #[test]
 fn orders_are_those_of_the_papers() {
     let finely = || ErSde::ode().points(20_000);
+    let silent = || Fresh::new(SharedNoise::seeded(0)).eta(0.0);
     let restart = || Restart::new(Heun, Vec::new(), SharedNoise::seeded(0));
     let orders = [
         ("gradient estimation", 1.0, observed_order(GradientEstimation::default, in_lambda)),
@@ -427,9 +427,9 @@ fn orders_are_those_of_the_papers() {
         ("ER-SDE 1", 1.0, observed_order(|| finely().max_stage(1), in_lambda)),
         ("ER-SDE 2", 2.0, observed_order(|| finely().max_stage(2), in_lambda)),
         ("ER-SDE 3", 2.0, observed_order(finely, in_lambda)),
-        ("SEEDS-2", 2.0, observed_order(|| Seeds2::new(SharedNoise::seeded(0)).eta(0.0), in_lambda)),
-        ("SEEDS-2, Heun", 2.0, observed_order(|| Seeds2::heun(SharedNoise::seeded(0)).eta(0.0), in_lambda)),
-        ("SEEDS-3", 3.0, observed_order(|| Seeds3::new(SharedNoise::seeded(0)).eta(0.0), in_lambda)),
+        ("SEEDS-2", 2.0, observed_order(|| Seeds2::new(silent()), in_lambda)),
+        ("SEEDS-2, Heun", 2.0, observed_order(|| Seeds2::heun(silent()), in_lambda)),
+        ("SEEDS-3", 3.0, observed_order(|| Seeds3::new(silent()), in_lambda)),
         ("Restart of Heun, no interval", 2.0, observed_order(restart, in_lambda)),
         ("iPNDM 1", 1.0, observed_order(|| Ipndm::new(1), in_sigma)),
         ("iPNDM 2", 2.0, observed_order(|| Ipndm::new(2), in_sigma)),

@@ -72,8 +72,8 @@ impl Sampler for Deis {
     }
 }
 
-/// The linear schedule that reaches rho = 80 at time 1 and rho = 0.002 at time 0.001, as in
-/// <https://github.com/zju-pi/diff-sampler>, `edm2t`: its `beta_0` and slope.
+/// `beta_0` and slope of the linear schedule with rho = 80 at time 1 and rho = 0.002 at time 0.001.
+/// <https://github.com/zju-pi/diff-sampler>, `edm2t`
 fn schedule() -> (f64, f64) {
     let (low, high) = (0.002f64.powi(2).ln_1p(), 80.0f64.powi(2).ln_1p());
     let slope = 2.0 * (low / 1e-3 - high) / (1e-3 - 1.0);
@@ -115,7 +115,6 @@ fn over_time(nodes: &[f64], end: f64) -> Vec<f64> {
 fn over_rho(nodes: &[f64], end: f64) -> Vec<f64> {
     let (middle, half) = ((nodes[0] + end) / 2.0, (end - nodes[0]) / 2.0);
     let offset = half / 3.0f64.sqrt();
-    (0..nodes.len())
-        .map(|j| half * (lagrange(nodes, j, middle - offset) + lagrange(nodes, j, middle + offset)))
-        .collect()
+    let weight = |j| half * (lagrange(nodes, j, middle - offset) + lagrange(nodes, j, middle + offset));
+    (0..nodes.len()).map(weight).collect()
 }

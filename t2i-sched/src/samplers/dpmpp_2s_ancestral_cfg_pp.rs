@@ -2,11 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::ancestral::split;
-use super::fresh::Fresh;
+use super::Fresh;
 use super::within::within;
 use crate::level::scale;
-use crate::{Denoise, Level, Sampler, SharedNoise, Unconditional};
+use crate::{Denoise, Level, Sampler, Unconditional};
 
 /// The singlestep solver of second order through unconditional answers to a level below the next one, then fresh noise
 /// and the first answer's guidance. Two calls of the model a step, one in a step to a clean latent or from pure noise;
@@ -21,19 +20,9 @@ pub struct DpmPlusPlus2sAncestralCfgPp {
 }
 
 impl DpmPlusPlus2sAncestralCfgPp {
-    /// The sampler that finds the unconditional answers in this slot and renews all the noise it can.
-    pub fn new(noise: SharedNoise, unconditional: Unconditional) -> Self {
-        Self { fresh: Fresh::new(noise), unconditional }
-    }
-
-    /// The share of the noise that is renewed, in `[0, 1]`.
-    pub fn eta(self, eta: f64) -> Self {
-        Self { fresh: self.fresh.eta(eta), ..self }
-    }
-
-    /// The standard deviation of the noise, 1 unless said otherwise.
-    pub fn s_noise(self, s_noise: f64) -> Self {
-        Self { fresh: self.fresh.s_noise(s_noise), ..self }
+    /// The sampler that finds the unconditional answers in this slot.
+    pub fn new(fresh: impl Into<Fresh>, unconditional: Unconditional) -> Self {
+        Self { fresh: fresh.into(), unconditional }
     }
 }
 
@@ -44,8 +33,7 @@ impl Sampler for DpmPlusPlus2sAncestralCfgPp {
             return scale(x0, to.alpha);
         }
         let uncond = Unconditional::of(Some(&self.unconditional), &x0);
-        let (kept, fresh) = split(from, to, self.fresh.eta);
-        let below = Level { sigma: kept, ..to };
+        let (below, deviation) = self.fresh.below(from, to);
         let there = match within(from, below, 0.5) {
             Some(middle) => {
                 let there = middle.mix(uncond.clone(), from.eps(x.clone(), uncond.clone()));
@@ -55,6 +43,6 @@ impl Sampler for DpmPlusPlus2sAncestralCfgPp {
             None => uncond.clone(),
         };
         let moved = below.mix(there.clone(), from.eps(x, there)) + scale(x0 - uncond, to.alpha);
-        self.fresh.add(moved, from, to, fresh)
+        self.fresh.add_if_any(moved, from, to, deviation)
     }
 }

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::fresh::Fresh;
+use super::Fresh;
 use super::history::History;
 use crate::level::scale;
-use crate::{Denoise, Level, Memory, Sampler, SharedNoise};
+use crate::{Denoise, Level, Memory, Sampler};
 
 /// An exponential integrator whose noise is set by a function `phi` of `kappa = sigma / alpha`, up to Taylor's third
 /// term in `kappa`: one call of the model a step, one draw of noise in each but one to a clean latent.
@@ -27,9 +27,9 @@ pub struct ErSde {
 }
 
 impl ErSde {
-    /// The solver of the third stage with the paper's function "ER SDE 5".
-    pub fn new(noise: SharedNoise) -> Self {
-        Self { fresh: Some(Fresh::new(noise)), ..Self::with(|kappa| kappa * (kappa.powf(0.3).exp() + 10.0)) }
+    /// The solver of the third stage with the paper's function "ER SDE 5", which sets the share of fresh noise.
+    pub fn new(fresh: impl Into<Fresh>) -> Self {
+        Self { fresh: Some(fresh.into()), ..Self::with(|kappa| kappa * (kappa.powf(0.3).exp() + 10.0)) }
     }
 
     /// The solver of the third stage without noise, where `phi` is the identity.
@@ -54,11 +54,6 @@ impl ErSde {
     /// The number of parts of the integrals, 200 unless said otherwise.
     pub fn points(self, points: usize) -> Self {
         Self { points: points.max(1), ..self }
-    }
-
-    /// The standard deviation of the noise, 1 unless said otherwise.
-    pub fn s_noise(self, s_noise: f64) -> Self {
-        Self { fresh: self.fresh.map(|fresh| fresh.s_noise(s_noise)), ..self }
     }
 
     /// The integrals of `phi(end) / phi(kappa)` and of `(kappa - start) * phi(end) / phi(kappa)` from `end` to `start`.
@@ -112,7 +107,7 @@ impl Sampler for ErSde {
         let old = if ratio == 0.0 { 0.0 } else { start * ratio };
         let deviation = to.alpha * (end.powi(2) - old.powi(2)).max(0.0).sqrt();
         match &mut self.fresh {
-            Some(fresh) => fresh.add(moved, from, to, deviation),
+            Some(fresh) => fresh.add_if_any(moved, from, to, deviation),
             None => moved,
         }
     }

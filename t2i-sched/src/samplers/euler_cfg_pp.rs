@@ -2,9 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::ancestral::split;
-use super::fresh::Fresh;
-use crate::{Denoise, Level, Sampler, SharedNoise, Unconditional};
+use super::Fresh;
+use crate::{Denoise, Level, Sampler, Unconditional};
 
 /// Euler's method to the guided `x0` along the unconditional noise, so that guidance does not leave the data: scales of
 /// guidance are those of interpolation, 0 to 1. One call of the model a step; unguided it is [`Euler`](super::Euler).
@@ -43,19 +42,9 @@ pub struct EulerAncestralCfgPp {
 }
 
 impl EulerAncestralCfgPp {
-    /// The sampler that finds the unconditional answers in this slot and renews all the noise it can.
-    pub fn new(noise: SharedNoise, unconditional: Unconditional) -> Self {
-        Self { fresh: Fresh::new(noise), unconditional }
-    }
-
-    /// The share of the noise that is renewed, in `[0, 1]`.
-    pub fn eta(self, eta: f64) -> Self {
-        Self { fresh: self.fresh.eta(eta), ..self }
-    }
-
-    /// The standard deviation of the noise, 1 unless said otherwise.
-    pub fn s_noise(self, s_noise: f64) -> Self {
-        Self { fresh: self.fresh.s_noise(s_noise), ..self }
+    /// The sampler that finds the unconditional answers in this slot.
+    pub fn new(fresh: impl Into<Fresh>, unconditional: Unconditional) -> Self {
+        Self { fresh: fresh.into(), unconditional }
     }
 }
 
@@ -63,8 +52,8 @@ impl Sampler for EulerAncestralCfgPp {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
         let uncond = Unconditional::of(Some(&self.unconditional), &x0);
-        let (kept, fresh) = split(from, to, self.fresh.eta);
-        let moved = Level { sigma: kept, ..to }.mix(x0, from.eps(x, uncond));
-        if to.is_clean() { moved } else { self.fresh.add(moved, from, to, fresh) }
+        let (below, deviation) = self.fresh.below(from, to);
+        let moved = below.mix(x0, from.eps(x, uncond));
+        if to.is_clean() { moved } else { self.fresh.add_if_any(moved, from, to, deviation) }
     }
 }

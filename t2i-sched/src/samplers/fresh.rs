@@ -1,39 +1,70 @@
-//! How stochastic samplers draw.
+//! The fresh noise of a stochastic sampler.
 
 use burn::tensor::Tensor;
 
+use super::ancestral::split;
+use crate::level::scale;
 use crate::{Level, Noise, SharedNoise};
 
-/// A source of noise and how much of it a sampler takes.
+/// Where a stochastic sampler draws from, and how much noise it takes.
+///
+/// ```
+/// use t2i_sched::SharedNoise;
+/// use t2i_sched::samplers::{EulerAncestral, Fresh};
+///
+/// let noise = SharedNoise::seeded(42);
+/// let usual = EulerAncestral::new(noise.clone());
+/// let calmer = EulerAncestral::new(Fresh::new(noise).eta(0.5));
+/// ```
 #[derive(Debug, Clone)]
-pub(super) struct Fresh {
+pub struct Fresh {
     pub(super) noise: SharedNoise,
-    /// The share of a step's noise that is drawn anew: 0 is the ODE.
     pub(super) eta: f64,
-    /// The standard deviation of the noise.
-    pub(super) s_noise: f64,
+    pub(super) scale: f64,
 }
 
 impl Fresh {
-    pub(super) fn new(noise: SharedNoise) -> Self {
-        Self { noise, eta: 1.0, s_noise: 1.0 }
+    /// Noise as the sampler's equation has it.
+    pub fn new(noise: SharedNoise) -> Self {
+        Self { noise, eta: 1.0, scale: 1.0 }
     }
 
-    /// Negative shares are 0.
-    pub(super) fn eta(self, eta: f64) -> Self {
-        Self { eta: eta.max(0.0), ..self }
+    /// The share of the noise that is drawn anew (`eta`): 0 is the deterministic sampler, 1 is usual.
+    pub fn eta(self, eta: f64) -> Self {
+        Self { eta, ..self }
     }
 
-    pub(super) fn s_noise(self, s_noise: f64) -> Self {
-        Self { s_noise, ..self }
+    /// The deviation of the noise that is drawn (`s_noise`), 1 by rights.
+    pub fn scale(self, scale: f64) -> Self {
+        Self { scale, ..self }
     }
 
-    /// Draws the noise of a step and adds it to `x` with this deviation. Without any share nothing is drawn.
+    /// The level below `to` that the latent's own noise goes down to, and the deviation of the noise that takes it up
+    /// to `to` again.
+    pub(super) fn below(&self, from: Level, to: Level) -> (Level, f64) {
+        let (kept, fresh) = split(from, to, self.eta);
+        (Level { sigma: kept, ..to }, fresh.min(to.sigma))
+    }
+
+    /// `x` and noise of this deviation, that of the step between the levels.
     pub(super) fn add(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
-        if self.eta == 0.0 || self.s_noise == 0.0 {
-            return x;
-        }
         let noise = self.noise.between(from, to, x.dims(), &x.device());
-        if deviation == 0.0 { x } else { x + noise.mul_scalar(deviation * self.s_noise) }
+        x + scale(noise, self.scale * deviation)
+    }
+
+    /// [`add`](Self::add), but nothing is drawn where no noise is taken, as in ComfyUI.
+    pub(super) fn add_if_any(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
+        if self.is_none() { x } else { self.add(x, from, to, deviation) }
+    }
+
+    /// Whether no noise is taken.
+    pub(super) fn is_none(&self) -> bool {
+        self.eta == 0.0 || self.scale == 0.0
+    }
+}
+
+impl From<SharedNoise> for Fresh {
+    fn from(noise: SharedNoise) -> Self {
+        Self::new(noise)
     }
 }

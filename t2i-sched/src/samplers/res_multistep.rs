@@ -2,10 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::ancestral::split;
-use super::fresh::Fresh;
+use super::Fresh;
 use crate::level::scale;
-use crate::{Denoise, Level, Memory, Sampler, SharedNoise, Unconditional};
+use crate::{Denoise, Level, Memory, Sampler, Unconditional};
 
 /// The exponential integrator of second order on a straight line through the last two answers of the model, to a level
 /// below the next one where fresh noise fills the rest: one call of the model a step.
@@ -30,9 +29,9 @@ impl ResMultistep {
         Self::default()
     }
 
-    /// Renews the share `eta` of the noise in every step but one to a clean latent.
-    pub fn ancestral(noise: SharedNoise, eta: f64) -> Self {
-        Self { fresh: Some(Fresh::new(noise).eta(eta)), ..Self::default() }
+    /// Draws fresh noise in every step but one to a clean latent.
+    pub fn ancestral(fresh: impl Into<Fresh>) -> Self {
+        Self { fresh: Some(fresh.into()), ..Self::default() }
     }
 
     /// Takes the slowly varying part from the unconditional answers, and the guidance once a step (CFG++).
@@ -52,9 +51,7 @@ impl Sampler for ResMultistep {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
         let slow = Unconditional::of(self.unconditional.as_ref(), &x0);
-        let eta = self.fresh.as_ref().map_or(0.0, |fresh| fresh.eta);
-        let (kept, fresh) = split(from, to, eta);
-        let below = Level { sigma: kept, ..to };
+        let (below, deviation) = self.fresh.as_ref().map_or((to, 0.0), |fresh| fresh.below(from, to));
         let h = from.h(below);
         let moved = match self.line(h) {
             None => below.mix(x0, from.eps(x, slow.clone())),
@@ -67,12 +64,12 @@ impl Sampler for ResMultistep {
                     None => x,
                 };
                 let integral = scale(slow.clone(), to.alpha * latest) + scale(before, to.alpha * older);
-                scale(x, kept / from.sigma) + integral
+                scale(x, below.sigma / from.sigma) + integral
             }
         };
         self.before = Some(((from, below), slow));
         match &mut self.fresh {
-            Some(source) if !to.is_clean() => source.add(moved, from, to, fresh),
+            Some(fresh) if !to.is_clean() => fresh.add_if_any(moved, from, to, deviation),
             _ => moved,
         }
     }

@@ -2,14 +2,12 @@
 
 use burn::tensor::Tensor;
 
-use super::within::between;
 use crate::level::scale;
 use crate::{Denoise, Level, Memory, Noise, Sampler, Schedule, SharedNoise};
 
 /// An interval that a run goes through again and again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartInterval {
-    /// The levels of each time, from the upper end to the lower one, which must be a level of the run.
     levels: Vec<Level>,
     times: usize,
 }
@@ -32,7 +30,7 @@ impl RestartInterval {
         let last = count.max(2) - 1;
         let inner = (1..last).map(|i| {
             let share = i as f64 / last as f64;
-            between(high, low, (root(high) + share * (root(low) - root(high))).powi(7))
+            low.in_coordinates((root(high) + share * (root(low) - root(high))).powi(7))
         });
         Self::new(std::iter::once(high).chain(inner).chain([low]).collect(), times)
     }
@@ -49,12 +47,11 @@ impl RestartInterval {
         let table: Vec<Level> = (0..schedule.len()).map(|t| schedule.level(t)).collect();
         let interval = |(low, high, count): &(f64, f64, usize)| {
             let low = levels[nearest(levels, *low)?];
-            let (bottom, top) = (nearest(&table, low.sigma / low.alpha)?, nearest(&table, *high)?);
-            let share = |i: usize| (*count - 1 - i) as f64 / (*count - 1) as f64;
-            let timestep = |i: usize| (bottom as f64 + share(i) * (top as f64 - bottom as f64)).round() as usize;
-            let level = |i: usize| if low.alpha == 1.0 { table[timestep(i)].to_ve() } else { table[timestep(i)] };
-            let inner = (0..*count - 1).map(level);
-            Some(Self::new(inner.chain([low]).collect(), 2))
+            let (bottom, top) = (nearest(&table, low.sigma / low.alpha)? as f64, nearest(&table, *high)? as f64);
+            let share = |i: usize| i as f64 / (*count - 1) as f64;
+            let timestep = |i: usize| (top + share(i) * (bottom - top)).round() as usize;
+            let level = |i: usize| low.in_coordinates(table[timestep(i)].to_ve().sigma);
+            Some(Self::new((0..*count - 1).map(level).chain([low]).collect(), 2))
         };
         settings.iter().filter_map(interval).collect()
     }
@@ -106,9 +103,8 @@ impl<S> Restart<S> {
 impl<S: Sampler> Sampler for Restart<S> {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let mut x = self.sampler.step(x, from, to, denoise);
-        let here: Vec<_> =
-            self.intervals.iter().filter(|interval| interval.levels.last() == Some(&to)).cloned().collect();
-        for interval in here {
+        let ends_here = |interval: &&RestartInterval| interval.levels.last() == Some(&to);
+        for interval in self.intervals.iter().filter(ends_here).cloned().collect::<Vec<_>>() {
             for _ in 0..interval.times {
                 x = self.back(x, to, interval.levels[0]);
                 for pair in interval.levels.windows(2) {

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::fresh::Fresh;
+use super::Fresh;
 use crate::level::scale;
 use crate::{Level, Noise};
 
@@ -33,14 +33,14 @@ impl<'a> Stages<'a> {
         self.walk(to);
         let moved = scale(self.x.clone(), keep) + scale(x0, to.alpha);
         match self.path.clone() {
-            Some(path) => moved + scale(path, to.sigma * self.fresh.s_noise),
+            Some(path) => moved + scale(path, to.sigma * self.fresh.scale),
             None => moved,
         }
     }
 
     /// Continues the path of noise, an Ornstein-Uhlenbeck process in lambda.
     fn walk(&mut self, to: Level) {
-        if self.fresh.eta == 0.0 || self.fresh.s_noise == 0.0 {
+        if self.fresh.is_none() {
             return;
         }
         let noise = self.fresh.noise.between(self.at, to, self.x.dims(), &self.x.device());

@@ -2,15 +2,14 @@
 
 use burn::tensor::Tensor;
 
-use super::DpmCorrection;
-use super::fresh::Fresh;
 use super::seeds::{Stages, phi_1, phi_2};
 use super::within::within;
+use super::{DpmCorrection, Fresh};
 use crate::level::scale;
-use crate::{Denoise, Level, Sampler, SharedNoise};
+use crate::{Denoise, Level, Sampler};
 
 /// The stochastic exponential solver of two stages. Two calls of the model a step and two draws of noise; one and none
-/// in a step to a clean latent, one and one in a step from pure noise. With `eta = 0` it is the ODE's exponential solver
+/// in a step to a clean latent, one and one in a step from pure noise. `eta` is the strength of the noise; with 0 it is the ODE's exponential solver
 /// of second order and draws nothing.
 ///
 /// A1111, diffusers: none. ComfyUI: "seeds_2"; "exp_heun_2_x0" and "exp_heun_2_x0_sde" ([`heun`](Self::heun)).
@@ -24,13 +23,13 @@ pub struct Seeds2 {
 
 impl Seeds2 {
     /// The solver whose first stage goes half the way.
-    pub fn new(noise: SharedNoise) -> Self {
-        Self { fresh: Fresh::new(noise), r: 0.5, weights: DpmCorrection::Midpoint }
+    pub fn new(fresh: impl Into<Fresh>) -> Self {
+        Self { fresh: fresh.into(), r: 0.5, weights: DpmCorrection::Midpoint }
     }
 
     /// The solver whose first stage goes all the way, with the exact integral of a straight line.
-    pub fn heun(noise: SharedNoise) -> Self {
-        Self { r: 1.0, weights: DpmCorrection::Heun, ..Self::new(noise) }
+    pub fn heun(fresh: impl Into<Fresh>) -> Self {
+        Self { r: 1.0, weights: DpmCorrection::Heun, ..Self::new(fresh) }
     }
 
     /// The share of the way to the first stage in lambda, in `(0, 1]`.
@@ -42,16 +41,6 @@ impl Seeds2 {
     /// ("phi_2").
     pub fn weights(self, weights: DpmCorrection) -> Self {
         Self { weights, ..self }
-    }
-
-    /// The strength of the noise: 0 is the ODE, 1 the SDE of the paper.
-    pub fn eta(self, eta: f64) -> Self {
-        Self { fresh: self.fresh.eta(eta), ..self }
-    }
-
-    /// The standard deviation of the noise, 1 unless said otherwise.
-    pub fn s_noise(self, s_noise: f64) -> Self {
-        Self { fresh: self.fresh.s_noise(s_noise), ..self }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use burn::tensor::Tensor;
 
-use super::fresh::Fresh;
+use super::Fresh;
 use super::seeds::{Stages, phi_1, phi_2};
 use super::within::within;
 use crate::level::scale;
-use crate::{Denoise, Level, Sampler, SharedNoise};
+use crate::{Denoise, Level, Sampler};
 
 /// The stochastic exponential solver of three stages. Three calls of the model a step and three draws of noise; one and
-/// none in a step to a clean latent, one and one in a step from pure noise. With `eta = 0` it is DPM-Solver++(3S), of
+/// none in a step to a clean latent, one and one in a step from pure noise. `eta` is the strength of the noise; with 0 it is DPM-Solver++(3S), of
 /// third order, and draws nothing.
 ///
 /// A1111, diffusers: none. ComfyUI: "seeds_3". <https://arxiv.org/abs/2305.14267>, algorithm 3, in the clean latent
@@ -22,24 +22,14 @@ pub struct Seeds3 {
 
 impl Seeds3 {
     /// The solver whose stages go a third and two thirds of the way.
-    pub fn new(noise: SharedNoise) -> Self {
-        Self { fresh: Fresh::new(noise), r_1: 1.0 / 3.0, r_2: 2.0 / 3.0 }
+    pub fn new(fresh: impl Into<Fresh>) -> Self {
+        Self { fresh: fresh.into(), r_1: 1.0 / 3.0, r_2: 2.0 / 3.0 }
     }
 
     /// The shares of the way to the stages in lambda, `0 < r_1 <= r_2 <= 1`.
     pub fn r(self, r_1: f64, r_2: f64) -> Self {
         let r_1 = r_1.clamp(1e-3, 1.0);
         Self { r_1, r_2: r_2.max(r_1).min(1.0), ..self }
-    }
-
-    /// The strength of the noise: 0 is the ODE, 1 the SDE of the paper.
-    pub fn eta(self, eta: f64) -> Self {
-        Self { fresh: self.fresh.eta(eta), ..self }
-    }
-
-    /// The standard deviation of the noise, 1 unless said otherwise.
-    pub fn s_noise(self, s_noise: f64) -> Self {
-        Self { fresh: self.fresh.s_noise(s_noise), ..self }
     }
 }
 

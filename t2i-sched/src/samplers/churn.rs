@@ -1,0 +1,81 @@
+//! Noise before a step: the stochastic sampler of Karras et al.
+
+use burn::tensor::Tensor;
+
+use crate::level::scale;
+use crate::{Denoise, Level, Memory, Noise, Sampler, SharedNoise};
+
+/// How much noise is added before each step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Churn {
+    /// The noise of the whole run (`s_churn`): each step raises `sigma / alpha` by the share `amount / steps`, at most
+    /// by `sqrt(2) - 1`.
+    pub amount: f64,
+    /// The lowest `sigma / alpha` that is raised (`s_tmin`).
+    pub min: f64,
+    /// The highest `sigma / alpha` that is raised (`s_tmax`).
+    pub max: f64,
+    /// The deviation of the noise (`s_noise`), 1 by rights.
+    pub noise_scale: f64,
+    /// The steps of the whole run.
+    pub steps: usize,
+}
+
+impl Churn {
+    /// Churn at all levels of a run of so many steps.
+    pub fn new(amount: f64, steps: usize) -> Self {
+        Self { amount, min: 0.0, max: f64::INFINITY, noise_scale: 1.0, steps }
+    }
+
+    /// The level to raise `from` to.
+    fn raised(&self, from: Level) -> Level {
+        let sigma = from.to_ve().sigma;
+        let gamma = (self.amount / self.steps.max(1) as f64).min(std::f64::consts::SQRT_2 - 1.0);
+        if gamma > 0.0 && sigma.is_finite() && (self.min..=self.max).contains(&sigma) {
+            from.in_coordinates(sigma * (gamma + 1.0))
+        } else {
+            from
+        }
+    }
+}
+
+/// A sampler whose every step starts from a little more noise than the last one left: [`Euler`](super::Euler),
+/// [`Heun`](super::Heun) and [`Dpm2`](super::Dpm2) with `s_churn`. It asks the model as often as they do.
+///
+/// A1111: "sigma churn" of those, ComfyUI: none, diffusers: `s_churn` of `EulerDiscreteScheduler.step`.
+/// <https://arxiv.org/abs/2206.00364>, algorithm 2, lines 4 to 6
+#[derive(Debug, Clone)]
+pub struct Churned<S> {
+    sampler: S,
+    churn: Churn,
+    noise: SharedNoise,
+}
+
+impl<S> Churned<S> {
+    /// Raises the level before each step of `sampler`. Draws from `noise` in every step, raised or not, as k-diffusion
+    /// does; but not if there is no churn at all.
+    pub fn new(sampler: S, churn: Churn, noise: SharedNoise) -> Self {
+        Self { sampler, churn, noise }
+    }
+}
+
+impl<S: Sampler> Sampler for Churned<S> {
+    fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
+        if self.churn.amount <= 0.0 {
+            return self.sampler.step(x, from, to, denoise);
+        }
+        let raised = self.churn.raised(from);
+        let noise = self.noise.between(from, raised, x.dims(), &x.device());
+        if raised == from {
+            return self.sampler.step(x, from, to, denoise);
+        }
+        let added = (raised.to_ve().sigma.powi(2) - from.to_ve().sigma.powi(2)).sqrt();
+        let noise = scale(noise, self.churn.noise_scale * raised.alpha * added);
+        let x = scale(x, raised.alpha / from.alpha) + noise;
+        self.sampler.step(x, raised, to, denoise)
+    }
+
+    fn remember(&mut self, memory: &mut Memory<'_>) {
+        self.sampler.remember(memory);
+    }
+}

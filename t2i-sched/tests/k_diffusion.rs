@@ -1,0 +1,134 @@
+//! Whole trajectories of k-diffusion's samplers, against those that it made (`tests/golden/make_k_diffusion.py`).
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use t2i_sched::samplers::{Churn, Churned, Dpm2, Dpm2Ancestral, DpmSolver, Euler, EulerAncestral, Fresh, Heun, Lms};
+use t2i_sched::{BoxedSampler, Level, SharedNoise, steps};
+
+/// At every step, relative to the largest value of the reference's latent.
+const TRAJECTORY: f64 = 1e-5;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/k_diffusion/");
+
+fn json(name: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}{name}.json")).unwrap()).unwrap()
+}
+
+fn load(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
+    let bytes = std::fs::read(format!("{GOLDEN}{name}.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let values = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    file.iter().map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), values(view.data())))).collect()
+}
+
+fn values(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// Prints a line for `tests/golden/parity.py`.
+#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
+fn parity(part: &str, case: &str, tolerance: f64, error: f64) {
+    println!("parity | {part} | {case} | {tolerance:.1e} | {error:.1e}");
+}
+
+/// The largest difference as a share of the largest expected value; infinite if anything is not finite.
+fn error(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    if found.iter().any(|v| !v.is_finite()) {
+        return f64::INFINITY;
+    }
+    let largest = expected.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
+    let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
+    found.iter().zip(expected).map(difference).fold(0.0, f64::max) / largest
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+/// The networks of the reference script.
+fn model(kind: &str, x: Tensor<4>, level: Level) -> Tensor<4> {
+    let variance = level.sigma.powi(2);
+    if kind == "linear" {
+        return x.div_scalar(1.0 + variance);
+    }
+    let variance = 0.09 + variance;
+    let mean = x.clone().mul_scalar(1.0 / variance).tanh();
+    mean.clone() + (x - mean).mul_scalar(0.09 / variance)
+}
+
+fn levels(case: &Value) -> Vec<Level> {
+    let sigmas = match case.get("sigmas") {
+        Some(sigmas) => numbers(sigmas),
+        None => numbers(&json("levels")[case["levels"].as_str().unwrap()]),
+    };
+    sigmas.into_iter().map(Level::ve).collect()
+}
+
+fn noise(case: &Value) -> SharedNoise {
+    SharedNoise::seeded(case["seed"].as_u64().unwrap_or(0))
+}
+
+fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
+    let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
+    let fresh = || Fresh::new(noise(case)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
+    let churn = Churn {
+        min: option("s_tmin", 0.0),
+        max: option("s_tmax", f64::INFINITY),
+        noise_scale: option("s_noise", 1.0),
+        ..Churn::new(option("s_churn", 0.0), levels.len() - 1)
+    };
+    Some(match case["sampler"].as_str().unwrap() {
+        "euler" => Box::new(Churned::new(Euler, churn, noise(case))),
+        "heun" => Box::new(Churned::new(Heun, churn, noise(case))),
+        "dpm_2" => Box::new(Churned::new(Dpm2, churn, noise(case))),
+        "lms" => Box::new(Lms::new(option("order", 4.0) as usize)),
+        "euler_ancestral" => Box::new(EulerAncestral::new(fresh())),
+        "dpm_2_ancestral" => Box::new(Dpm2Ancestral::new(fresh())),
+        "dpmpp_2m" => Box::new(DpmSolver::plus_plus()),
+        _ => return None,
+    })
+}
+
+/// The largest error over the steps, or those of all steps.
+fn check(case: &Value, start: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, Vec<f32>)) -> Result<f64, String> {
+    let levels = levels(case);
+    let Some(sampler) = sampler(case, &levels) else { return Ok(0.0) };
+    let x = Tensor::from_data(TensorData::new(start.1.clone(), start.0.clone()), &Device::flex());
+    let x = x.mul_scalar(levels[0].sigma);
+    let kind = case["model"].as_str().unwrap();
+    let path: Vec<_> =
+        steps(sampler, x, &levels, |x, level| model(kind, x, level)).map(|step| values(step.x)).collect();
+    assert_eq!(path.len(), expected.0[0]);
+    let expected = expected.1.chunks_exact(start.1.len());
+    let errors: Vec<f64> = path.iter().zip(expected).map(|(a, b)| error(a, b)).collect();
+    let worst = errors.iter().copied().fold(0.0, f64::max);
+    if worst <= TRAJECTORY {
+        Ok(worst)
+    } else {
+        Err(format!("errors {}", errors.iter().map(|e| format!("{e:.0e} ")).collect::<String>()))
+    }
+}
+
+#[test]
+fn trajectories_are_those_of_k_diffusion() {
+    let (cases, expected) = (json("trajectories"), load("trajectories"));
+    let cases = cases.as_array().unwrap();
+    let mut failures = Vec::new();
+    for (i, case) in cases.iter().enumerate().filter(|(_, case)| case["levels"] != "adaptive") {
+        match check(case, &expected["start"], &expected[&i.to_string()]) {
+            Ok(error) => {
+                let name = case["sampler"].as_str().unwrap();
+                parity("k-diffusion, every step", &format!("{name}, case {i}"), TRAJECTORY, error);
+            }
+            Err(failure) => failures.push(format!("{i} {case}: {failure}")),
+        }
+    }
+    assert!(cases.len() > 400);
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
