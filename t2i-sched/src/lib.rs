@@ -53,7 +53,7 @@ mod schedule;
 pub mod spacing;
 
 pub use config::{SchedulerConfig, sampler_names};
-pub use guidance::{cfg, rescale};
+pub use guidance::{Unconditional, cfg, rescale};
 pub use level::Level;
 pub use memory::{Keep, Memory, State};
 pub use noise::{Generator, Noise, SharedNoise};

@@ -18,9 +18,9 @@ use crate::{Level, Noise, SharedNoise};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fresh {
-    noise: SharedNoise,
+    pub(super) noise: SharedNoise,
     pub(super) eta: f64,
-    scale: f64,
+    pub(super) scale: f64,
 }
 
 impl Fresh {
@@ -50,6 +50,16 @@ impl Fresh {
     pub(super) fn add(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
         let noise = self.noise.between(from, to, x.dims(), &x.device());
         x + scale(noise, self.scale * deviation)
+    }
+
+    /// [`add`](Self::add), but nothing is drawn where no noise is taken, as in ComfyUI.
+    pub(super) fn add_if_any(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
+        if self.is_none() { x } else { self.add(x, from, to, deviation) }
+    }
+
+    /// Whether no noise is taken.
+    pub(super) fn is_none(&self) -> bool {
+        self.eta == 0.0 || self.scale == 0.0
     }
 }
 
