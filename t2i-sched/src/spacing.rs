@@ -19,7 +19,7 @@
 //! | Beta | | [`beta`] |
 //! | | beta | [`beta_of_table`] |
 //! | Align Your Steps | | [`resample`] of [`AYS_SD15`] |
-//! | | AlignYourStepsScheduler | [`resample_to_zero`] of [`AYS_SD15`] |
+//! | | AlignYourStepsScheduler | [`resample_to_zero`] of [`AYS_SD15_FINE`] |
 //! | | GITSScheduler | [`gits`] |
 //! | | linear_quadratic | [`linear_quadratic`] |
 //!
@@ -38,7 +38,7 @@ use beta::beta_quantile;
 
 pub use check::{check_ascending, check_descending, check_finite};
 pub use curves::{kl_optimal, linear_quadratic, lu};
-pub use published::{AYS_SD15, AYS_SDXL, AYS_SVD, gits, resample, resample_to_zero};
+pub use published::{AYS_SD15, AYS_SD15_FINE, AYS_SDXL, AYS_SDXL_FINE, AYS_SVD, gits, resample, resample_to_zero};
 pub use table::{beta_of_table, ddim_uniform, normal, sgm_uniform, sigma_of, simple, timestep_of};
 
 /// `n` timesteps over the whole range, both ends included: not rounded.

@@ -110,39 +110,26 @@ fn noise_by_number_does_not_depend_on_what_was_drawn_before() {
 
 /// Mean 0, variance 1, kurtosis 3, no trace of the draw before: each within five deviations of what chance does to a
 /// million numbers.
+fn check_normal(name: &str, mut source: impl Seeded) {
+    let n = 1_000_000;
+    let (x, y) = (source.randn(n), source.randn(n));
+    let mean =
+        |f: fn(f64, f64) -> f64| x.iter().zip(&y).map(|(x, y)| f(f64::from(*x), f64::from(*y))).sum::<f64>() / n as f64;
+    let bound = |variance: f64| 5.0 * (variance / n as f64).sqrt();
+    assert!(mean(|x, _| x).abs() < bound(1.0), "{name}, mean");
+    assert!((mean(|x, _| x * x) - 1.0).abs() < bound(2.0), "{name}, variance");
+    assert!(mean(|x, _| x.powi(3)).abs() < bound(15.0), "{name}, skewness");
+    assert!((mean(|x, _| x.powi(4)) - 3.0).abs() < bound(96.0), "{name}, kurtosis");
+    assert!(mean(|x, y| x * y).abs() < bound(1.0), "{name}, draws");
+    let neighbours: f64 = x.windows(2).map(|pair| f64::from(pair[0] * pair[1])).sum::<f64>() / n as f64;
+    assert!(neighbours.abs() < bound(1.0), "{name}, neighbours");
+}
+
 #[test]
 fn noise_is_normal() {
-    let n = 1_000_000;
-    let sources: [(&str, Box<dyn FnMut(usize) -> Vec<f32>>); 2] = [
-        (
-            "counter",
-            Box::new({
-                let mut source = Counter::new(7, 0);
-                move |n| source.randn(n)
-            }),
-        ),
-        (
-            "philox",
-            Box::new({
-                let mut source = Philox::new(7);
-                move |n| source.randn(n)
-            }),
-        ),
-    ];
-    for (name, mut randn) in sources {
-        let (x, y) = (randn(n), randn(n));
-        let mean = |f: &dyn Fn(f64, f64) -> f64| {
-            x.iter().zip(&y).map(|(x, y)| f(f64::from(*x), f64::from(*y))).sum::<f64>() / n as f64
-        };
-        let bound = |variance: f64| 5.0 * (variance / n as f64).sqrt();
-        assert!(mean(&|x, _| x).abs() < bound(1.0), "{name}, mean");
-        assert!((mean(&|x, _| x * x) - 1.0).abs() < bound(2.0), "{name}, variance");
-        assert!(mean(&|x, _| x.powi(3)).abs() < bound(15.0), "{name}, skewness");
-        assert!((mean(&|x, _| x.powi(4)) - 3.0).abs() < bound(96.0), "{name}, kurtosis");
-        assert!(mean(&|x, y| x * y).abs() < bound(1.0), "{name}, draws");
-        let neighbours: f64 = x.windows(2).map(|pair| f64::from(pair[0] * pair[1])).sum::<f64>() / n as f64;
-        assert!(neighbours.abs() < bound(1.0), "{name}, neighbours");
-    }
+    check_normal("counter", Counter::new(7, 0));
+    check_normal("philox", Philox::new(7));
+    check_normal("generator", Generator::new(7));
 }
 
 #[test]

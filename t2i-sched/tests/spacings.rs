@@ -49,7 +49,8 @@ fn schedule(which: f64) -> Schedule {
 }
 
 fn table(which: f64) -> &'static [f64] {
-    [&spacing::AYS_SD15, &spacing::AYS_SDXL, &spacing::AYS_SVD][which as usize]
+    use spacing::{AYS_SD15, AYS_SD15_FINE, AYS_SDXL, AYS_SDXL_FINE, AYS_SVD};
+    [&AYS_SD15, &AYS_SDXL, &AYS_SVD, &AYS_SD15_FINE, &AYS_SDXL_FINE][which as usize]
 }
 
 /// What ours gives, and how near it must be.
@@ -199,9 +200,32 @@ fn no_steps_are_no_levels_and_many_are_finite() {
     for (name, levels) in all(0) {
         assert_eq!(levels, [Level::CLEAN], "{name}");
     }
+    assert!(spacing::linspace(1000, 0).is_empty() && spacing::trailing(1000, 1000, 0).is_empty());
+    assert!(spacing::leading(1000, 0, 1).is_empty() && k_diffusion::laplace(0.1, 9.0, 0.0, 0.5, 0).is_empty());
     for (name, levels) in all(2500) {
         spacing::check_finite(&levels).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
+}
+
+#[test]
+fn senseless_arguments_do_no_harm() {
+    let model = Schedule::stable_diffusion();
+    for parameter in [-1e9, 0.0, 1e-300, 1e6, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert!(spacing::beta_of_table(&model, parameter, 0.6, 9).iter().all(|sigma| sigma.is_finite()));
+        assert!(spacing::sigma_of(&model, parameter).is_finite() || parameter.is_nan());
+        assert!(spacing::timestep_of(&model, parameter).is_finite());
+        assert_eq!(spacing::gits(parameter, 9).len(), 9);
+        assert_eq!(k_diffusion::karras(parameter, parameter, parameter, 9).len(), 9);
+        assert_eq!(k_diffusion::laplace(parameter, parameter, parameter, parameter, 9).len(), 9);
+        assert_eq!(spacing::kl_optimal(parameter, parameter, 9).len(), 9);
+        assert_eq!(flow::stretch_to_terminal(&[1.0, 0.5], parameter).len(), 2);
+    }
+    let single = Schedule::from_betas(&[0.5]);
+    for sigmas in [spacing::normal(&single, 3), spacing::simple(&single, 3), spacing::sgm_uniform(&single, 3)] {
+        assert_eq!(sigmas, [1.0; 3]);
+    }
+    assert!(spacing::ddim_uniform(&single, 3).is_empty());
+    assert_eq!(spacing::beta_of_table(&single, 0.6, 0.6, 3), [1.0]);
 }
 
 #[test]

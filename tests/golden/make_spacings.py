@@ -132,6 +132,14 @@ AYS = {
     1: [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029],
     2: [700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002],
 }
+# The timesteps of the same page, whose sigmas ComfyUI's table has.
+AYS_TIMESTEPS = {
+    3: [999, 850, 736, 645, 545, 455, 343, 233, 124, 24, 0],
+    4: [999, 845, 730, 587, 443, 310, 193, 116, 53, 13, 0],
+}
+BETAS = np.linspace(SD["beta_start"] ** 0.5, SD["beta_end"] ** 0.5, 1000) ** 2
+SIGMAS = (1 / np.cumprod(1 - BETAS) - 1) ** 0.5
+AYS |= {which: list(SIGMAS[timesteps]) for which, timesteps in AYS_TIMESTEPS.items()}
 # Rows of ComfyUI's comfy_extras/nodes_gits.py: coefficient -> steps -> levels and the end.
 GITS = {
     0.8: {

@@ -3,14 +3,43 @@
 use super::gits::{BETWEEN, CLEANEST, FIRST, NOISIEST, STRIDE};
 use super::interpolate_f64;
 
-/// Align Your Steps for Stable Diffusion 1.5: the ends of 10 steps.
+/// Align Your Steps for Stable Diffusion 1.5: the ends of 10 steps, as NVIDIA states their sigmas and A1111 has them.
 /// <https://research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html>, <https://arxiv.org/abs/2404.14507>
-///
-/// ComfyUI's are the sigmas of the published timesteps, which round to these or to their neighbours.
 pub const AYS_SD15: [f64; 11] = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029];
+
+/// [`AYS_SD15`] as ComfyUI has it: the sigmas of the timesteps that NVIDIA states beside the sigmas,
+/// 999, 850, 736, 645, 545, 455, 343, 233, 124, 24 and 0.
+pub const AYS_SD15_FINE: [f64; 11] = [
+    14.6146412293,
+    6.4745760956,
+    3.8636745985,
+    2.6946151520,
+    1.8841921177,
+    1.3943805092,
+    0.9642583904,
+    0.6523686016,
+    0.3977456272,
+    0.1515232662,
+    0.0291671582,
+];
 
 /// Align Your Steps for Stable Diffusion XL; see [`AYS_SD15`].
 pub const AYS_SDXL: [f64; 11] = [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029];
+
+/// [`AYS_SDXL`] as ComfyUI has it: the sigmas of timesteps 999, 845, 730, 587, 443, 310, 193, 116, 53, 13 and 0.
+pub const AYS_SDXL_FINE: [f64; 11] = [
+    14.6146412293,
+    6.3184485287,
+    3.7681790315,
+    2.1811480769,
+    1.3405244945,
+    0.8620721141,
+    0.5550693289,
+    0.3798540708,
+    0.2332364134,
+    0.1114188177,
+    0.0291671582,
+];
 
 /// Align Your Steps for Stable Video Diffusion; see [`AYS_SD15`].
 pub const AYS_SVD: [f64; 11] = [700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002];
@@ -31,7 +60,7 @@ pub fn resample(table: &[f64], n: usize) -> Vec<f64> {
 /// `n` levels along those of `table`, whose cleanest end stands for the 0 where the run ends:
 /// [`resample`] to `n + 1` levels without the last.
 ///
-/// ComfyUI: "AlignYourStepsScheduler" is `resample_to_zero(&AYS_SD15, n)` with more digits in its table.
+/// ComfyUI: "AlignYourStepsScheduler" is `resample_to_zero(&AYS_SD15_FINE, n)`.
 /// diffusers: `AysSchedules` is `resample_to_zero(&AYS_SD15, 10)`.
 pub fn resample_to_zero(table: &[f64], n: usize) -> Vec<f64> {
     let mut levels = resample(table, n + 1);

@@ -69,7 +69,8 @@ pub fn ddim_uniform(schedule: &Schedule, n: usize) -> Vec<f64> {
 }
 
 /// The sigmas of the timesteps nearest to `n` quantiles of the distribution Beta(alpha, beta) over the table. A
-/// timestep that is the nearest twice in a row is visited once, so that there can be fewer than `n`.
+/// timestep that is the nearest twice in a row is visited once, so that there can be fewer than `n`. An `alpha` or
+/// `beta` below 0.001 is taken for that.
 ///
 /// ComfyUI: "beta" and "BetaSamplingScheduler", both with `alpha` = `beta` = 0.6. A1111: its "Beta" is
 /// [`beta`](super::beta). <https://arxiv.org/abs/2407.12173>
@@ -77,7 +78,7 @@ pub fn beta_of_table(schedule: &Schedule, alpha: f64, beta: f64, n: usize) -> Ve
     let sigmas = schedule.sigmas();
     let last = (sigmas.len() - 1) as f64;
     let timestep = |i: usize| {
-        let quantile = beta_quantile(1.0 - i as f64 / n as f64, alpha, beta);
+        let quantile = beta_quantile(1.0 - i as f64 / n as f64, alpha.max(0.001), beta.max(0.001));
         (quantile * last).round_ties_even() as usize
     };
     let mut timesteps: Vec<usize> = (0..n).map(timestep).collect();
