@@ -1,7 +1,10 @@
 //! Noise, made on the host so that a seed gives the same picture on every device.
 
+mod counter;
 mod mt19937;
 mod normal;
+mod philox;
+mod variation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +12,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Level, Memory};
 
+pub use counter::Counter;
 pub use normal::Generator;
+pub use philox::Philox;
+pub use variation::Variation;
 
 /// A source of Gaussian noise of mean 0 and variance 1.
 pub trait Noise {
@@ -41,28 +47,55 @@ impl Noise for Generator {
     }
 }
 
-/// One generator an image: diffusers' `generator=[g0, g1, ...]`. Each image is drawn by its own, so that it is the
+/// A source that a seed starts and that gives plain numbers as well.
+pub trait Seeded: Noise + Send + 'static {
+    /// The source of `seed`, at its beginning.
+    fn seeded(seed: u64) -> Self;
+
+    /// The next draw, of `n` numbers: what [`sample`](Noise::sample) gives for one image of that size.
+    fn randn(&mut self, n: usize) -> Vec<f32>;
+}
+
+impl Seeded for Generator {
+    fn seeded(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn randn(&mut self, n: usize) -> Vec<f32> {
+        self.randn(n)
+    }
+}
+
+/// One source an image: diffusers' `generator=[g0, g1, ...]`. Each image is drawn by its own, so that it is the
 /// image that its seed gives alone. As in diffusers, a list of one serves the whole batch, and a batch of fewer images
-/// than generators is drawn by the first of them.
+/// than sources is drawn by the first of them.
 ///
 /// # Panics
-/// [`sample`](Noise::sample) panics if there are several generators, but fewer than images.
-impl Noise for Vec<Generator> {
+/// [`sample`](Noise::sample) panics if there are several sources, but fewer than images.
+impl<N: Noise> Noise for Vec<N> {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
-        if let [one] = self.as_mut_slice() {
-            return one.sample(shape, device);
-        }
-        let [batch, channels, height, width] = shape;
-        assert!(self.len() >= batch, "one generator an image");
-        let images = self.iter_mut().take(batch).map(|g| g.sample([1, channels, height, width], device));
-        Tensor::cat(images.collect(), 0)
+        each(self, shape, |source, shape| source.sample(shape, device))
+    }
+
+    fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        each(self, shape, |source, shape| source.between(from, to, shape, device))
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
-        for (i, generator) in self.iter_mut().enumerate() {
-            memory.part(&i.to_string(), |memory| generator.keep(memory));
+        for (i, source) in self.iter_mut().enumerate() {
+            memory.part(&i.to_string(), |memory| source.remember(memory));
         }
     }
+}
+
+fn each<N>(sources: &mut [N], shape: [usize; 4], draw: impl Fn(&mut N, [usize; 4]) -> Tensor<4>) -> Tensor<4> {
+    if let [one] = sources {
+        return draw(one, shape);
+    }
+    let [batch, channels, height, width] = shape;
+    assert!(sources.len() >= batch, "one source of noise an image");
+    let images = sources.iter_mut().take(batch).map(|source| draw(source, [1, channels, height, width]));
+    Tensor::cat(images.collect(), 0)
 }
 
 /// A source of noise with several owners: the pipeline draws the first latent, a codec its sample and a stochastic
@@ -94,7 +127,27 @@ impl SharedNoise {
 
     /// One generator an image.
     pub fn seeded_each(seeds: &[u64]) -> Self {
-        Self::new(seeds.iter().map(|seed| Generator::new(*seed)).collect::<Vec<_>>())
+        Self::each::<Generator>(seeds)
+    }
+
+    /// One source an image, of any kind: `SharedNoise::each::<Philox>(&[1, 2])`.
+    pub fn each<S: Seeded>(seeds: &[u64]) -> Self {
+        Self::new(seeds.iter().map(|seed| S::seeded(*seed)).collect::<Vec<_>>())
+    }
+
+    /// One CUDA generator for the whole batch.
+    pub fn philox(seed: u64) -> Self {
+        Self::new(Philox::new(seed))
+    }
+
+    /// Noise by number: each image of the batch from `first_image` on has its own.
+    pub fn counter(seed: u64, first_image: u64) -> Self {
+        Self::new(Counter::new(seed, first_image))
+    }
+
+    /// Noise between that of two seeds an image: `SharedNoise::variation::<Generator>(&[1], &[2], 0.3)`.
+    pub fn variation<S: Seeded>(seeds: &[u64], variation_seeds: &[u64], strength: f64) -> Self {
+        Self::new(Variation::<S>::new(seeds, variation_seeds, strength))
     }
 
     fn source(&self) -> MutexGuard<'_, dyn Noise + Send + 'static> {

@@ -4,6 +4,8 @@ mod betas;
 
 pub use betas::{cosine, exponential, laplace, linear, scaled_linear, sigmoid, zero_terminal_snr};
 
+pub(crate) use betas::linspace as linspace_f32;
+
 use crate::Level;
 
 /// The table of noise levels that a model learned, in the f32 arithmetic of torch; index = timestep.

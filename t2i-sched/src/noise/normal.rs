@@ -86,9 +86,13 @@ impl std::fmt::Debug for Generator {
 /// The Box-Muller transform in f32 of 16 values, the first 8 with the last 8.
 fn box_muller_16(block: &mut [f32]) {
     for j in 0..8 {
-        let radius = (-2.0 * avx::ln(1.0 - block[j])).sqrt(); // 1 - [0, 1) has a logarithm
-        let (sin, cos) = avx::sin_cos(std::f32::consts::TAU * block[j + 8]);
-        block[j] = radius * cos;
-        block[j + 8] = radius * sin;
+        [block[j], block[j + 8]] = pair(block[j], block[j + 8]);
     }
+}
+
+/// The Box-Muller transform in f32: two normal values of two in `[0, 1)`. The same bits on every machine.
+pub(super) fn pair(u: f32, v: f32) -> [f32; 2] {
+    let radius = (-2.0 * avx::ln(1.0 - u)).sqrt(); // 1 - [0, 1) has a logarithm
+    let (sin, cos) = avx::sin_cos(std::f32::consts::TAU * v);
+    [radius * cos, radius * sin]
 }

@@ -67,9 +67,9 @@ fn from_alpha_bar(len: usize, alpha_bar: impl Fn(f64) -> f64) -> Vec<f32> {
 }
 
 /// `torch.linspace` in f32: from both ends towards the middle, with fused products.
-fn linspace(start: f32, end: f32, len: usize) -> Vec<f32> {
-    if len == 1 {
-        return vec![start];
+pub(crate) fn linspace(start: f32, end: f32, len: usize) -> Vec<f32> {
+    if len <= 1 {
+        return vec![start; len];
     }
     let step = (end - start) / (len - 1) as f32;
     let value = |i: usize| {

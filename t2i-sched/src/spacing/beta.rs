@@ -8,6 +8,9 @@ pub(super) fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     if p <= 0.0 || p >= 1.0 {
         return p.clamp(0.0, 1.0);
     }
+    if p == 0.5 && a == b {
+        return 0.5; // exactly, since half a table is rounded to a level
+    }
     if p > 0.5 {
         return 1.0 - beta_quantile(1.0 - p, b, a); // small values of x are the precise ones
     }
