@@ -10,9 +10,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use t2i_sched::samplers::{
-    Deis, DpmCorrection, DpmPlusPlus2mCfgPp, DpmPlusPlus2sAncestralCfgPp, DpmSolver, ErSde, Euler, EulerAncestralCfgPp,
-    EulerCfgPp, Fresh, GradientEstimation, Heun, Ipndm, ResMultistep, Restart, RestartInterval, SaSecondOrder,
-    SaSolver, Seeds2, Seeds3,
+    Deis, DpmCorrection, DpmPlusPlus2mCfgPp, DpmPlusPlus2sAncestralCfgPp, DpmSolver, ErSde, Euler, EulerAncestral,
+    EulerAncestralCfgPp, EulerCfgPp, Fresh, GradientEstimation, Heun, Ipndm, ResMultistep, Restart, RestartInterval,
+    SaSecondOrder, SaSolver, Seeds2, Seeds3,
 };
 use t2i_sched::{
     BoxedSampler, Generator, Level, Memory, Noise, Sampler, Schedule, SharedNoise, State, Unconditional, cfg, steps,
@@ -446,6 +446,33 @@ fn unguided_cfg_pp_is_the_plain_sampler() {
     assert!(error(&end(solver, &levels), &end(ResMultistep::new(), &levels)) < 1e-14);
     let solver = GradientEstimation::default().cfg_pp(slot());
     assert!(error(&end(solver, &levels), &end(GradientEstimation::default(), &levels)) < 1e-14);
+}
+
+/// The step of `EulerAncestral` is that of the posterior `q(x_to | x_from, x0)` at flow levels as at all others: its
+/// noise has the variance `to.sigma^2 * (1 - (from.alpha * to.sigma / (to.alpha * from.sigma))^2)`, and the whole that of
+/// the level. A flow run is the variance-exploding one in other coordinates.
+#[test]
+fn ancestral_steps_at_flow_levels_are_the_posteriors() {
+    let (from, to) = (Level::flow(0.8), Level::flow(0.6));
+    let zero = || Tensor::<4>::zeros([1, 2, 3, 3], (&device(), DType::F64));
+    let noise = || SharedNoise::new(Recorded::new(1, DType::F64));
+    let only_noise = EulerAncestral::new(noise()).step(zero(), from, to, &mut |_, _| zero());
+    let only_latent =
+        EulerAncestral::new(noise()).step(zero() + 1.0, from, to, &mut |_, _| zero()) - only_noise.clone();
+    let drawn = noise().sample([1, 2, 3, 3], &device());
+    let deviation = (0.6f64.powi(2) * (1.0 - (0.2 * 0.6f64 / (0.4 * 0.8)).powi(2))).sqrt();
+    assert!(error(&values(only_noise), &values(drawn * deviation)) < 1e-14);
+    let kept = (0.6f64.powi(2) - deviation.powi(2)).sqrt() / 0.8;
+    assert!(error(&values(only_latent), &[kept; 18]) < 1e-14);
+
+    let ve: Vec<Level> = [4.0, 2.5, 1.0, 0.3, 0.1].map(Level::ve).to_vec();
+    let run = |levels: &[Level]| {
+        let x = zero() + levels[0].sigma;
+        let last = steps(EulerAncestral::new(noise()), x, levels, mixture).last().unwrap().x;
+        values(last / levels[4].alpha)
+    };
+    let flow: Vec<Level> = ve.iter().map(|level| Level::flow(level.sigma / (1.0 + level.sigma))).collect();
+    assert!(error(&run(&flow), &run(&ve)) < 1e-12);
 }
 
 // Orders --------------------------------------------------------------------------------------------------------------

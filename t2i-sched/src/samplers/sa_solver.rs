@@ -1,5 +1,7 @@
 //! Stochastic Adams solver.
 
+mod adams;
+
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -7,10 +9,11 @@ use burn::tensor::Tensor;
 use super::Fresh;
 use super::exponential::{Caps, Variable};
 use super::history::History;
-use super::seeds::decay;
-use super::unipc::solve;
 use crate::level::scale;
 use crate::{Denoise, Level, Memory, Noise, Sampler};
+
+use adams::Adams;
+pub use adams::SaSecondOrder;
 
 /// How strong the noise of a step is, from its two levels: 0 is the ODE, 1 the usual SDE.
 #[derive(Clone)]
@@ -21,15 +24,6 @@ struct Tau(Arc<dyn Fn(Level, Level) -> f64 + Send + Sync>);
 enum Draws {
     EveryStep,
     WhereTau,
-}
-
-/// The weight of the straight line in steps of second order in the clean latent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SaSecondOrder {
-    /// The exact integral.
-    Exact,
-    /// `(1 + tau^2) h^2 / 2`. <https://arxiv.org/abs/2309.05019>, appendix D
-    Simple,
 }
 
 /// A stochastic Adams predictor, and a corrector that mends each step with the model's answer at its end and the same
@@ -43,8 +37,7 @@ pub struct SaSolver {
     fresh: Fresh,
     draws: Draws,
     tau: Tau,
-    variable: Variable,
-    second: SaSecondOrder,
+    adams: Adams,
     orders: (usize, usize),
     caps: (Caps, Caps),
     evaluations: usize,
@@ -64,8 +57,7 @@ impl SaSolver {
             fresh: fresh.into(),
             draws: Draws::WhereTau,
             tau: Tau(Arc::new(tau)),
-            variable: Variable::Data,
-            second: SaSecondOrder::Exact,
+            adams: Adams { variable: Variable::Data, second: SaSecondOrder::Exact },
             orders: (3, 4),
             caps: (Caps::default(), Caps::default()),
             evaluations: 1,
@@ -77,8 +69,8 @@ impl SaSolver {
 
     /// diffusers': both of order 2. It asks at `from`: 1 for timesteps of 200 to 800, and 0 elsewhere.
     pub fn diffusers(fresh: impl Into<Fresh>, tau: impl Fn(Level, Level) -> f64 + Send + Sync + 'static) -> Self {
-        let second = SaSecondOrder::Simple;
-        Self { draws: Draws::EveryStep, second, orders: (2, 2), ..Self::new(fresh, tau) }
+        let solver = Self::new(fresh, tau).second_order(SaSecondOrder::Simple);
+        Self { draws: Draws::EveryStep, orders: (2, 2), ..solver }
     }
 
     /// The orders of predictor, 1 to 4, and corrector, 1 to 4, or 0 for none.
@@ -88,12 +80,12 @@ impl SaSolver {
 
     /// The solver in the noise (`noise_prediction`).
     pub fn in_noise(self) -> Self {
-        Self { variable: Variable::Noise, ..self }
+        Self { adams: Adams { variable: Variable::Noise, ..self.adams }, ..self }
     }
 
     /// The weights of the second order.
     pub fn second_order(self, second: SaSecondOrder) -> Self {
-        Self { second, ..self }
+        Self { adams: Adams { second, ..self.adams }, ..self }
     }
 
     /// Asks the model again after each correction: predict, evaluate, correct, evaluate.
@@ -118,49 +110,12 @@ impl SaSolver {
         self.capped(capped(&|left| left - clean), capped(&|left| left + 2 - 2 * clean))
     }
 
-    /// The factor of the latent in a step, and the weights of the variable at these levels.
-    fn weights(&self, from: Level, to: Level, tau: f64, nodes: &[Level]) -> (f64, Vec<f64>) {
-        let h = from.h(to);
-        let stretch = 1.0 + tau * tau;
-        let ratio = to.alpha / from.alpha;
-        let (keep, c, gain, whole) = match self.variable {
-            Variable::Data => {
-                let keep = to.sigma / from.sigma * decay(tau * tau, h);
-                (keep, stretch, to.alpha, -to.alpha * (-stretch * h).exp_m1())
-            }
-            Variable::Noise => (ratio, -1.0, stretch * to.sigma, stretch * (to.sigma - ratio * from.sigma)),
-        };
-        if nodes.len() == 1 {
-            return (keep, vec![whole]);
-        }
-        // The integrals over v from 0 to h of `c * exp(-c * (h - v)) * v^k`, each from the one before by parts.
-        let mut moments = vec![-(-c * h).exp_m1()];
-        for k in 1..nodes.len() {
-            moments.push(h.powi(k as i32) - k as f64 / c * moments[k - 1]);
-        }
-        if nodes.len() == 2 && self.variable == Variable::Data && self.second == SaSecondOrder::Simple {
-            moments[1] = c * h * h / 2.0;
-        }
-        let powers = |k: usize| nodes.iter().map(|node| from.h(*node).powi(k as i32)).collect();
-        let weights = solve((0..nodes.len()).map(powers).collect(), moments);
-        (keep, weights.into_iter().map(|weight| gain * weight).collect())
-    }
-
-    /// The deviation of the noise of a step.
-    fn deviation(&self, from: Level, to: Level, tau: f64) -> f64 {
-        match self.variable {
-            _ if tau == 0.0 => 0.0,
-            Variable::Data => to.sigma * (-(-2.0 * tau * tau * from.h(to)).exp_m1()).max(0.0).sqrt(),
-            Variable::Noise => tau * ((to.alpha / from.alpha * from.sigma).powi(2) - to.sigma.powi(2)).max(0.0).sqrt(),
-        }
-    }
-
     fn draw(&mut self, x: &Tensor<4>, from: Level, to: Level, tau: f64) -> Option<Tensor<4>> {
         if self.draws == Draws::WhereTau && (tau == 0.0 || self.fresh.is_none()) {
             return None;
         }
         let noise = self.fresh.noise.between(from, to, x.dims(), &x.device());
-        let deviation = self.fresh.scale * self.deviation(from, to, tau);
+        let deviation = self.fresh.scale * self.adams.deviation(from, to, tau);
         (deviation != 0.0).then(|| scale(noise, deviation))
     }
 
@@ -172,7 +127,7 @@ impl SaSolver {
             return None;
         }
         let nodes: Vec<Level> = std::iter::once(at).chain((0..order - 1).map(|i| self.history.level(i))).collect();
-        let (keep, weights) = self.weights(from, at, self.last_tau, &nodes);
+        let (keep, weights) = self.adams.weights(from, at, self.last_tau, &nodes);
         let moved = scale(x, keep) + scale(m.clone(), weights[0]);
         let moved = if order == 1 { moved } else { moved + self.history.weighted(&weights[1..]) };
         Some(noise.map_or(moved.clone(), |noise| moved + noise))
@@ -183,7 +138,7 @@ impl SaSolver {
         let tau = (self.tau.0)(from, to);
         let order = self.orders.0.min(self.caps.0.at(from)).min(self.history.len());
         let nodes: Vec<Level> = (0..order).map(|i| self.history.level(i)).collect();
-        let (keep, weights) = self.weights(from, to, tau, &nodes);
+        let (keep, weights) = self.adams.weights(from, to, tau, &nodes);
         let noise = self.draw(&x, from, to, tau);
         self.last = Some((from, (x.clone(), noise.clone())));
         self.last_tau = tau;
@@ -198,13 +153,13 @@ impl Sampler for SaSolver {
         if from.alpha == 0.0 {
             return from.advance(x, x0, to); // pure noise is infinitely far away in lambda
         }
-        let mut m = self.variable.of(x.clone(), x0.clone(), from);
+        let mut m = self.adams.variable.of(x.clone(), x0.clone(), from);
         let mut x = x;
         if let Some(corrected) = self.correct(&m, from) {
             x = corrected;
             if self.evaluations == 2 {
                 x0 = denoise(x.clone(), from);
-                m = self.variable.of(x.clone(), x0.clone(), from);
+                m = self.adams.variable.of(x.clone(), x0.clone(), from);
             }
         }
         if to.is_clean() {
