@@ -390,8 +390,8 @@ def deis(run, sigmas, order=3, mode="tab", exact=False):
 def sa_solver(run, sigmas, predictor=3, corrector=4, tau=(1.0, 0.3, 5.0), pece=False, in_noise=False, simple=False, s_noise=1.0):
     """Xue et al., "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models", eq. 15 and 18
     (https://arxiv.org/abs/2309.05019), with the noise, orders near the end and the level at which tau is asked as ComfyUI
-    has them; in the noise: as the paper's noise prediction. `tau` is its value between two sigmas, and 0 elsewhere. `simple`: the second
-    order of appendix D. The correction adds the noise of the prediction that it mends."""
+    has them. `in_noise`: the paper's noise prediction. `tau` is its value between two sigmas, and 0 elsewhere. `simple`:
+    the second order of appendix D. The correction adds the noise of the prediction that it mends."""
 
     def adams(nodes, start, end, t):
         """The weights of the variable: c * exp(-c * (lambda_end - lambda)) integrated with each Lagrange polynomial."""
