@@ -56,7 +56,7 @@ pub use config::{SchedulerConfig, sampler_names};
 pub use guidance::{cfg, rescale};
 pub use level::Level;
 pub use memory::{Keep, Memory, State};
-pub use noise::{Generator, Noise, SharedNoise};
+pub use noise::{Brownian, BrownianTree, Generator, Noise, SharedNoise};
 pub use plan::Plan;
 pub use prediction::Prediction;
 pub use sampler::{BoxedSampler, Denoise, Progress, Sampler, steps, try_steps};

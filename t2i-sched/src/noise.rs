@@ -1,7 +1,10 @@
 //! Noise, made on the host so that a seed gives the same picture on every device.
 
+mod brownian;
+mod brownian_tree;
 mod mt19937;
 mod normal;
+mod seed_sequence;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +12,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Level, Memory};
 
+pub use brownian::Brownian;
+pub use brownian_tree::BrownianTree;
 pub use normal::Generator;
 
 /// A source of Gaussian noise of mean 0 and variance 1.

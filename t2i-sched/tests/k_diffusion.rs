@@ -11,7 +11,7 @@ use t2i_sched::samplers::{
     Churn, Churned, Dpm2, Dpm2Ancestral, DpmAlgorithm, DpmCorrection, DpmSolver, Dpmpp2sAncestral, DpmppSde, Euler,
     EulerAncestral, Fresh, Heun, Lms,
 };
-use t2i_sched::{BoxedSampler, Level, SharedNoise, steps};
+use t2i_sched::{BoxedSampler, Brownian, Generator, Level, Noise, SharedNoise, steps};
 
 /// At every step, relative to the largest value of the reference's latent.
 const TRAJECTORY: f64 = 1e-5;
@@ -73,13 +73,17 @@ fn levels(case: &Value) -> Vec<Level> {
     sigmas.into_iter().map(Level::ve).collect()
 }
 
-fn noise(case: &Value) -> SharedNoise {
-    SharedNoise::seeded(case["seed"].as_u64().unwrap_or(0))
+fn noise(case: &Value, levels: &[Level]) -> SharedNoise {
+    let seed = case["seed"].as_u64().unwrap_or(0);
+    if case["noise"] == "brownian" {
+        return SharedNoise::new(Brownian::new(seed, levels));
+    }
+    SharedNoise::seeded(seed)
 }
 
 fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
     let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
-    let fresh = || Fresh::new(noise(case)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
+    let fresh = || Fresh::new(noise(case, levels)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
     let churn = Churn {
         min: option("s_tmin", 0.0),
         max: option("s_tmax", f64::INFINITY),
@@ -87,9 +91,9 @@ fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
         ..Churn::new(option("s_churn", 0.0), levels.len() - 1)
     };
     Some(match case["sampler"].as_str().unwrap() {
-        "euler" => Box::new(Churned::new(Euler, churn, noise(case))),
-        "heun" => Box::new(Churned::new(Heun, churn, noise(case))),
-        "dpm_2" => Box::new(Churned::new(Dpm2, churn, noise(case))),
+        "euler" => Box::new(Churned::new(Euler, churn, noise(case, levels))),
+        "heun" => Box::new(Churned::new(Heun, churn, noise(case, levels))),
+        "dpm_2" => Box::new(Churned::new(Dpm2, churn, noise(case, levels))),
         "lms" => Box::new(Lms::new(option("order", 4.0) as usize)),
         "euler_ancestral" => Box::new(EulerAncestral::new(fresh())),
         "dpm_2_ancestral" => Box::new(Dpm2Ancestral::new(fresh())),
@@ -108,9 +112,6 @@ fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
 /// The largest error over the steps, or those of all steps.
 fn check(case: &Value, start: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, Vec<f32>)) -> Result<f64, String> {
     let levels = levels(case);
-    if case["noise"] == "brownian" {
-        return Ok(0.0);
-    }
     let Some(sampler) = sampler(case, &levels) else { return Ok(0.0) };
     let x = Tensor::from_data(TensorData::new(start.1.clone(), start.0.clone()), &Device::flex());
     let x = x.mul_scalar(levels[0].sigma);
@@ -144,4 +145,38 @@ fn trajectories_are_those_of_k_diffusion() {
     }
     assert!(cases.len() > 400);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+#[test]
+fn brownian_noise_is_that_of_torchsde() {
+    let (cases, expected) = (json("brownian"), load("brownian"));
+    for (i, case) in cases.as_array().unwrap().iter().enumerate() {
+        let shape: Vec<usize> = numbers(&case["shape"]).into_iter().map(|n| n as usize).collect();
+        let shape: [usize; 4] = shape.try_into().unwrap();
+        let levels = [&case["high"], &case["low"]].map(|sigma| Level::ve(sigma.as_f64().unwrap()));
+        let mut noise = match case["seeds"].as_array() {
+            Some(seeds) => Brownian::each(&seeds.iter().map(|s| s.as_u64().unwrap()).collect::<Vec<_>>(), &levels),
+            None => Brownian::new(case["seeds"].as_u64().unwrap(), &levels),
+        };
+        let mut between = |query: &Value| {
+            let ends = numbers(query);
+            values(noise.between(Level::ve(ends[0]), Level::ve(ends[1]), shape, &Device::flex()))
+        };
+        let found: Vec<f32> = case["queries"].as_array().unwrap().iter().flat_map(&mut between).collect();
+        let expected = &expected[&i.to_string()].1;
+        // Bit for bit but for torch's square root, which is not always the nearest float.
+        let error = error(&found, expected);
+        parity("Brownian noise", &format!("case {i}"), 2e-7, error);
+        assert!(error <= 2e-7, "{case}: {error:e}");
+    }
+}
+
+#[test]
+fn seeds_are_those_of_torch() {
+    for (seed, numbers) in json("seeds")["randint63"].as_object().unwrap() {
+        let mut generator = Generator::new(seed.parse().unwrap());
+        for number in numbers.as_array().unwrap() {
+            assert_eq!(generator.randint63(), number.as_u64().unwrap());
+        }
+    }
 }
