@@ -86,7 +86,8 @@ def torch_noise(seed):
 
 
 def brownian(seed, sigmas, x):
-    return K.BrownianTreeNoiseSampler(x, sigmas[sigmas > 0].min(), sigmas.max(), seed)
+    noise = K.BrownianTreeNoiseSampler(x, sigmas[sigmas > 0].min(), sigmas.max(), seed)
+    return lambda sigma, sigma_next: noise(sigma.float(), sigma_next.float())
 
 
 # Sampler -> variants of its options. `noise` says what it draws from: nothing, torch's generator, or a Brownian path.

@@ -53,7 +53,7 @@ impl Brownian {
 
     /// The reference's interval: from the lowest level that is not clean to the highest.
     fn over(seeds: Seeds, levels: &[Level], first: Box<dyn Noise + Send>) -> Self {
-        let sigmas = levels.iter().map(|level| level.to_ve().sigma).filter(|sigma| sigma.is_finite() && *sigma > 0.0);
+        let sigmas = levels.iter().map(|level| time(*level)).filter(|sigma| sigma.is_finite() && *sigma > 0.0);
         let (low, high) = sigmas.fold((f64::INFINITY, 0.0f64), |(low, high), s| (low.min(s), high.max(s)));
         Self { seeds, low: low.min(high), high, first }
     }
@@ -68,6 +68,11 @@ impl Brownian {
     }
 }
 
+/// The reference's times are f32. The last bit matters: over 1e-6 a path moves by 1e-3.
+fn time(level: Level) -> f64 {
+    f64::from(level.to_ve().sigma as f32)
+}
+
 /// # Panics
 /// [`between`](Noise::between) panics if there are fewer seeds of [`each`](Brownian::each) than images.
 impl Noise for Brownian {
@@ -77,7 +82,7 @@ impl Noise for Brownian {
 
     /// Between equal levels it is 0, and from or to pure noise, infinitely far away, it is a fresh sample.
     fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
-        let (from, to) = (from.to_ve().sigma, to.to_ve().sigma);
+        let (from, to) = (time(from), time(to));
         let length = (to - from).abs();
         if !length.is_finite() {
             return self.sample(shape, device);

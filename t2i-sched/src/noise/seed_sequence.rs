@@ -65,6 +65,8 @@ fn words(number: u64) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::seed_sequence;
     use serde_json::Value;
 
