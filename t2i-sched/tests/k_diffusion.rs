@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use t2i_sched::samplers::{
-    Churn, Churned, Dpm2, Dpm2Ancestral, DpmAlgorithm, DpmCorrection, DpmSolver, Dpmpp2sAncestral, DpmppSde, Euler,
-    EulerAncestral, Fresh, Heun, Lms,
+    Churn, Churned, Dpm2, Dpm2Ancestral, DpmAdaptive, DpmAlgorithm, DpmCorrection, DpmFast, DpmSolver,
+    Dpmpp2sAncestral, DpmppSde, Euler, EulerAncestral, Fresh, Heun, Lms, StepControl,
 };
 use t2i_sched::{BoxedSampler, Brownian, Generator, Level, Noise, SharedNoise, steps};
 
@@ -81,7 +81,7 @@ fn noise(case: &Value, levels: &[Level]) -> SharedNoise {
     SharedNoise::seeded(seed)
 }
 
-fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
+fn sampler(case: &Value, levels: &[Level]) -> BoxedSampler<'static> {
     let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
     let fresh = || Fresh::new(noise(case, levels)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
     let churn = Churn {
@@ -90,7 +90,7 @@ fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
         noise_scale: option("s_noise", 1.0),
         ..Churn::new(option("s_churn", 0.0), levels.len() - 1)
     };
-    Some(match case["sampler"].as_str().unwrap() {
+    match case["sampler"].as_str().unwrap() {
         "euler" => Box::new(Churned::new(Euler, churn, noise(case, levels))),
         "heun" => Box::new(Churned::new(Heun, churn, noise(case, levels))),
         "dpm_2" => Box::new(Churned::new(Dpm2, churn, noise(case, levels))),
@@ -105,14 +105,16 @@ fn sampler(case: &Value, levels: &[Level]) -> Option<BoxedSampler<'static>> {
         }
         "dpmpp_2m_sde" => Box::new(DpmSolver::sde(fresh())),
         "dpmpp_3m_sde" => Box::new(DpmSolver::sde_3m(fresh())),
-        _ => return None,
-    })
+        "dpm_fast" if option("eta", 0.0) == 0.0 => Box::new(DpmFast::new(option("n", 1.0) as usize)),
+        "dpm_fast" => Box::new(DpmFast::stochastic(option("n", 1.0) as usize, fresh(), *levels.last().unwrap())),
+        other => panic!("{other}"),
+    }
 }
 
 /// The largest error over the steps, or those of all steps.
 fn check(case: &Value, start: &(Vec<usize>, Vec<f32>), expected: &(Vec<usize>, Vec<f32>)) -> Result<f64, String> {
     let levels = levels(case);
-    let Some(sampler) = sampler(case, &levels) else { return Ok(0.0) };
+    let sampler = sampler(case, &levels);
     let x = Tensor::from_data(TensorData::new(start.1.clone(), start.0.clone()), &Device::flex());
     let x = x.mul_scalar(levels[0].sigma);
     let kind = case["model"].as_str().unwrap();
@@ -143,8 +145,53 @@ fn trajectories_are_those_of_k_diffusion() {
             Err(failure) => failures.push(format!("{i} {case}: {failure}")),
         }
     }
-    assert!(cases.len() > 400);
+    assert!(cases.len() > 390);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+#[test]
+fn adaptive_steps_are_those_of_k_diffusion() {
+    let (cases, expected) = (json("trajectories"), load("trajectories"));
+    let (high, low) = (Level::ve(14.6146), Level::ve(0.0292));
+    for (i, case) in cases.as_array().unwrap().iter().enumerate().filter(|(_, case)| case["levels"] == "adaptive") {
+        let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
+        let control = StepControl {
+            order: option("order", 3.0) as usize,
+            rtol: option("rtol", 0.05),
+            atol: option("atol", 0.0078),
+            h_init: option("h_init", 0.05),
+            pcoeff: option("pcoeff", 0.0),
+            icoeff: option("icoeff", 1.0),
+            dcoeff: option("dcoeff", 0.0),
+            accept_safety: option("accept_safety", 0.81),
+        };
+        let fresh = Fresh::new(SharedNoise::seeded(0)).eta(option("eta", 0.0)).scale(option("s_noise", 1.0));
+        let (sender, accepted) = std::sync::mpsc::channel();
+        let sampler = DpmAdaptive::stochastic(control, fresh)
+            .watched(move |level, x| sender.send((level.sigma, values(x.clone().cast(DType::F32)))).unwrap());
+        let (shape, start) = expected["start"].clone();
+        let dtype = if case["double"] == true { DType::F64 } else { DType::F32 };
+        let x =
+            Tensor::<4>::from_data(TensorData::new(start, shape), &Device::flex()).cast(dtype).mul_scalar(high.sigma);
+        let mut calls = 0;
+        let kind = case["model"].as_str().unwrap();
+        let denoise = |x: Tensor<4>, level: Level| {
+            calls += 1;
+            model(kind, x, level)
+        };
+        let end = steps(sampler, x, &[high, low], denoise).last().unwrap();
+        let accepted: Vec<_> = accepted.iter().collect();
+        assert_eq!(accepted.len() as u64, case["accepted"].as_u64().unwrap(), "{case}");
+        assert_eq!(calls, case["calls"].as_u64().unwrap(), "{case}");
+        assert_eq!(values(end.x.cast(DType::F32)), accepted.last().unwrap().1);
+        let states = expected[&i.to_string()].1.chunks_exact(18).zip(numbers(&case["sigmas"]));
+        for ((sigma, x), (state, at)) in accepted.iter().zip(states) {
+            assert!((sigma / at - 1.0).abs() < 1e-5, "{case}: {sigma} for {at}");
+            let error = error(x, state);
+            parity("k-diffusion, every step", &format!("dpm_adaptive, case {i}"), TRAJECTORY, error);
+            assert!(error <= TRAJECTORY, "{case}: {error:e} at {at}");
+        }
+    }
 }
 
 #[test]
