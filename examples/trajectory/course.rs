@@ -1,10 +1,12 @@
 //! What a run visits, and how: from a config of diffusers, or from names.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::TensorData;
 use t2i::Result;
 use t2i::prelude::*;
+use t2i::sched::samplers::{DpmAdaptive, Fresh, StepControl};
 use t2i::sched::spacing::check_finite;
 use t2i::sched::{BoxedSampler, Plan, Prediction, Recipe, Schedule, SchedulerConfig, Setup, SharedNoise, SpacingName};
 
@@ -17,6 +19,20 @@ pub(crate) struct Course {
     pub(crate) init_scale: f64,
     pub(crate) prediction: Prediction,
     by: By,
+}
+
+/// The steps within the steps of DPM adaptive, which finds its own levels.
+#[derive(Clone, Default)]
+pub(crate) struct Watched(Arc<Mutex<Vec<(Level, Tensor<4>)>>>);
+
+impl Watched {
+    pub(crate) fn take(&self) -> Vec<(Level, Tensor<4>)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, level: Level, x: &Tensor<4>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((level, x.clone()));
+    }
 }
 
 enum By {
@@ -72,10 +88,18 @@ impl Course {
         })
     }
 
-    pub(crate) fn sampler(&self, args: &Args, noise: &SharedNoise) -> BoxedSampler<'static> {
+    pub(crate) fn sampler(&self, args: &Args, noise: &SharedNoise, watched: &Watched) -> BoxedSampler<'static> {
         match &self.by {
             By::Config(config, plan) => config.sampler(plan, noise),
-            By::Name(recipe, _) => recipe.sampler.build(&Setup { eta: args.eta, ..Setup::new(&self.levels, noise) }),
+            By::Name(recipe, _) if recipe.sampler.comfyui() == "dpm_adaptive" => {
+                let (fresh, watched) = (Fresh::new(noise.clone()).eta(args.eta.unwrap_or(0.0)), watched.clone());
+                let adaptive = DpmAdaptive::stochastic(StepControl::default(), fresh);
+                Box::new(adaptive.watched(move |level, x| watched.push(level, x)))
+            }
+            By::Name(recipe, _) => {
+                let setup = Setup::new(&self.levels, noise);
+                recipe.sampler.build(&Setup { eta: args.eta, steps: args.steps, ..setup })
+            }
         }
     }
 
@@ -87,14 +111,20 @@ impl Course {
         }
     }
 
-    /// Writes `timesteps` and `sigmas` of the levels and the states `x`.
-    pub(crate) fn write(&self, path: &Path, states: Vec<Tensor<4>>) -> Result<()> {
-        let starts = &self.levels[..self.levels.len() - 1];
+    /// Writes `timesteps` and `sigmas` of the levels and the states `x`. Steps within steps count as steps.
+    pub(crate) fn write(&self, path: &Path, states: Vec<Tensor<4>>, watched: Vec<(Level, Tensor<4>)>) -> Result<()> {
+        let (levels, states) = match watched.is_empty() {
+            true => (self.levels.clone(), states),
+            false => {
+                let first = (self.levels[0], states[0].clone());
+                std::iter::once(first).chain(watched).unzip()
+            }
+        };
         let timesteps: Vec<f32> = match &self.by {
             By::Config(_, plan) => plan.timesteps.iter().map(|t| *t as f32).collect(),
-            By::Name(..) => starts.iter().map(|level| self.timestep(*level) as f32).collect(),
+            By::Name(..) => levels[..levels.len() - 1].iter().map(|level| self.timestep(*level) as f32).collect(),
         };
-        let sigmas: Vec<f32> = self.levels.iter().map(|level| self.sigma(*level) as f32).collect();
+        let sigmas: Vec<f32> = levels.iter().map(|level| self.sigma(*level) as f32).collect();
         let list = |values: Vec<f32>| TensorData::new(values.clone(), [values.len()]);
         let x: Tensor<5> = Tensor::stack(states, 0);
         t2i::write_tensors(path, &[("timesteps", list(timesteps)), ("sigmas", list(sigmas)), ("x", x.into_data())])

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args as Group, Parser, ValueEnum};
-use course::Course;
+use course::{Course, Watched};
 use models::Model;
 use t2i::prelude::*;
-use t2i::sched::{SharedNoise, State, try_steps};
+use t2i::sched::{Brownian, SharedNoise, State, try_steps};
 use t2i::{Error, Result};
 
 #[derive(Parser, Debug)]
@@ -89,6 +89,8 @@ enum Source {
     Torch,
     /// torch's generator on a CUDA device
     Cuda,
+    /// One Brownian path, as k-diffusion's SDE samplers draw by default: the increments of torchsde's
+    Brownian,
     /// Noise that depends on seed, image and number of the draw alone
     Counter,
 }
@@ -99,17 +101,19 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let device = t2i::device(&args.device)?;
+    let course = Course::new(args)?;
     let mut noise = match args.noise {
         Source::Torch => SharedNoise::seeded(args.seed),
         Source::Cuda => SharedNoise::philox(args.seed),
+        Source::Brownian => SharedNoise::new(Brownian::new(args.seed, &course.levels)),
         Source::Counter => SharedNoise::counter(args.seed, 0),
     };
-    let course = Course::new(args)?;
     let start = t2i::read_tensor::<4>(&args.start, "noise", &device)?;
     args.model.check(&start)?;
     let x = start.mul_scalar(course.init_scale);
     let denoise = |x: Tensor<4>, level: Level| finite(args.model.x0(&course, x, level), level);
-    let mut steps = try_steps(course.sampler(args, &noise), x.clone(), &course.levels, denoise);
+    let watched = Watched::default();
+    let mut steps = try_steps(course.sampler(args, &noise, &watched), x.clone(), &course.levels, denoise);
     let mut states = vec![x];
     if let Some(path) = &args.resume {
         steps.resume(&read_state(path)?, &mut noise, &device)?;
@@ -123,7 +127,7 @@ fn run(args: &Args) -> Result<()> {
         std::fs::write(path, bytes).map_err(Error::io(path))?;
     }
     match &args.dump {
-        Some(path) => course.write(path, states),
+        Some(path) => course.write(path, states, watched.take()),
         None => Ok(()),
     }
 }

@@ -58,7 +58,7 @@ pub use guidance::{Unconditional, cfg, rescale};
 pub use level::Level;
 pub use memory::{Keep, Memory, State};
 pub use names::{Recipe, SamplerName, Setup, SpacingName};
-pub use noise::{Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
+pub use noise::{Brownian, BrownianTree, Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
 pub use plan::Plan;
 pub use prediction::Prediction;
 pub use sampler::{BoxedSampler, Denoise, Progress, Sampler, steps, try_steps};

@@ -102,7 +102,7 @@ impl SaSolver {
     /// the end is not clean the corrector's orders are diffusers', where it is they are ComfyUI's, one lower.
     pub fn lower_order_final(self, levels: &[Level]) -> Self {
         let clean = usize::from(levels.last().is_some_and(|level| level.is_clean()));
-        let left = |i: usize| levels.len() - 1 - i;
+        let left = |i: usize| levels.len().saturating_sub(1 + i);
         let capped = |cap: &dyn Fn(usize) -> usize| (0..left(0)).map(|i| (levels[i], cap(left(i)).max(1))).collect();
         if levels.is_empty() {
             return self;
