@@ -57,7 +57,7 @@ impl<'a> Stages<'a> {
 }
 
 /// `exp(-eta * h)`, and 1 without noise however long the way.
-fn decay(eta: f64, h: f64) -> f64 {
+pub(super) fn decay(eta: f64, h: f64) -> f64 {
     if eta == 0.0 { 1.0 } else { (-eta * h).exp() }
 }
 

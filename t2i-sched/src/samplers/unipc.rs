@@ -172,7 +172,7 @@ fn exact(x: Tensor<4>, m: Tensor<4>, step: Integral) -> Tensor<4> {
 }
 
 /// Gauss's elimination with the largest pivot.
-fn solve(mut rows: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+pub(super) fn solve(mut rows: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for k in 0..n {
         let pivot = (k..n).max_by(|a, b| rows[*a][k].abs().total_cmp(&rows[*b][k].abs())).unwrap_or(k);
