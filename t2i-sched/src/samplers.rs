@@ -1,5 +1,6 @@
 //! The samplers, one file each.
 
+mod adams_bashforth;
 mod ancestral;
 mod churn;
 mod ddim;
@@ -25,6 +26,7 @@ mod ipndm;
 mod ladder;
 mod lcm;
 mod limit;
+mod linear;
 mod lms;
 mod pndm;
 mod res_multistep;

@@ -61,19 +61,12 @@ impl DpmSolver {
         Self { caps: Caps(caps), ..self }
     }
 
-    /// The order of a step: what is asked for, as far as history, caps and a finite `h` allow.
-    fn order_of(&self, from: Level, to: Level) -> usize {
-        let h = from.h(to);
-        let regular = if h.is_finite() && h != 0.0 { 3 } else { 1 };
-        self.order.min(self.history.len()).min(self.caps.at(from)).min(regular)
-    }
-
     /// The variable's integral over the step: `gain * (phi_1 * m + phi_2 * m' + phi_3 * m'')`.
     fn weighted(&self, from: Level, to: Level, step: Integral) -> Tensor<4> {
         let Integral { gain, u, whole, .. } = step;
         let m = |i: usize| self.history[i].1.clone();
         let lambda = |i: usize| self.history[i].0.lambda();
-        let order = self.order_of(from, to);
+        let order = self.order.min(self.history.len()).min(self.caps.order(from, to));
         if order == 1 {
             return scale(m(0), whole);
         }

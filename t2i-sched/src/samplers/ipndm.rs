@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::adams_bashforth;
 use super::history::History;
 use crate::{Denoise, Level, Memory, Sampler};
 
@@ -47,7 +48,7 @@ impl Ipndm {
         let kappa = |i: usize| self.history.level(i).sigma / self.history.level(i).alpha;
         let order = self.history.len();
         match self.weights {
-            Weights::Equal => equal(order),
+            Weights::Equal => adams_bashforth::weights(order).to_vec(),
             Weights::Variable => {
                 let h = to.sigma / to.alpha - kappa(0);
                 let lengths = (1..order).map(|i| kappa(i - 1) - kappa(i));
@@ -70,16 +71,6 @@ impl Sampler for Ipndm {
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
         self.history.remember(memory);
-    }
-}
-
-/// Adams-Bashforth's weights for equal steps.
-fn equal(order: usize) -> Vec<f64> {
-    match order {
-        1 => vec![1.0],
-        2 => vec![3.0 / 2.0, -1.0 / 2.0],
-        3 => vec![23.0 / 12.0, -16.0 / 12.0, 5.0 / 12.0],
-        _ => vec![55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
     }
 }
 

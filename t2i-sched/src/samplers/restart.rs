@@ -70,8 +70,7 @@ fn nearest(levels: &[Level], ratio: f64) -> Option<usize> {
 ///
 /// The inner sampler should be one without history.
 ///
-/// A1111: "Restart" (its own rule for intervals). ComfyUI, diffusers: none. <https://arxiv.org/abs/2306.14878>,
-/// algorithm 1
+/// A1111: "Restart" (its own rule for intervals). ComfyUI, diffusers: none. <https://arxiv.org/abs/2306.14878>
 #[derive(Debug, Clone)]
 pub struct Restart<S> {
     sampler: S,
