@@ -98,7 +98,8 @@ def integral(f, start, end):
 
 
 def gradient_estimation(run, sigmas, gamma=2.0, cfg_pp=False):
-    """Permenter and Yuan, "Interpreting and Improving Diffusion Models from an Optimization Perspective", algorithm 2:
+    """Permenter and Yuan, "Interpreting and Improving Diffusion Models from an Optimization Perspective", the
+    gradient-estimation sampler:
     x_{t-1} = x_t + (sigma_{t-1} - sigma_t) * (gamma * eps_t + (1 - gamma) * eps_{t+1}).
     https://openreview.net/forum?id=o2ND9v0CeK
     CFG++ as ComfyUI has it: the noise is the unconditional one, and the step starts from the guided x0."""
@@ -117,7 +118,7 @@ def gradient_estimation(run, sigmas, gamma=2.0, cfg_pp=False):
 
 def res_multistep(run, sigmas, eta=0.0, cfg_pp=False):
     """Zhang et al., "Improved Order Analysis and Design of Exponential Integrator for Diffusion Models Sampling",
-    the multistep solver of second order of section 3 (https://arxiv.org/abs/2308.02157): x0 is a straight line in lambda
+    the multistep solver of second order (https://arxiv.org/abs/2308.02157): x0 is a straight line in lambda
     through the last two answers, and integrated with the exponential weight.
     With noise as ComfyUI has it: the solver goes to `sigma_down`, and takes the last answer's distance in lambda to be that
     from the last level to the last `sigma_down`. With CFG++ the line goes through unconditional answers."""
@@ -143,8 +144,8 @@ def res_multistep(run, sigmas, eta=0.0, cfg_pp=False):
 
 
 def er_sde(run, sigmas, stage=3, scaler="sde5", s_noise=1.0, points=200):
-    """Cui et al., "Elucidating the solution space of extended reverse-time SDE for diffusion models", algorithms 1 to 3
-    (VE ER-SDE-Solver-1 to -3, https://arxiv.org/abs/2309.06169). The noise scale function is the paper's ER SDE 5. Its
+    """Cui et al., "Elucidating the solution space of extended reverse-time SDE for diffusion models"
+    (ER-SDE-Solver-1 to -3, https://arxiv.org/abs/2309.06169). The noise scale function is the paper's ER SDE 5. Its
     integrals are sums over `points` left ends of equal parts, as in the paper's code, which has 100, and ComfyUI, which
     has 200."""
     phi = {"sde5": lambda s: s * (np.exp(s**0.3) + 10), "ode": lambda s: s}[scaler]
@@ -187,7 +188,7 @@ def euler_cfg_pp(run, sigmas, eta=0.0, s_noise=1.0):
 
 
 def dpmpp_2m_cfg_pp(run, sigmas):
-    """The same paper, appendix, DPM-Solver++ 2M: e^-h of the unconditional x0 leaves, the whole guided x0 comes, and the
+    """The same paper's form of DPM-Solver++ 2M: e^-h of the unconditional x0 leaves, the whole guided x0 comes, and the
     correction of second order is between the guided x0 and the unconditional one before."""
     x, before, last = run.x, None, None
     for i, (start, end) in pairs(sigmas):
@@ -226,7 +227,7 @@ def exponential(f, length):
 
 def seeds_2(run, sigmas, eta=1.0, s_noise=1.0, r=0.5, phi=1):
     """Gonzalez et al., "SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models",
-    algorithm 2 (https://arxiv.org/abs/2305.14267), in the clean latent as ComfyUI has it, where eta scales the noise.
+    SEEDS-2 (https://arxiv.org/abs/2305.14267), in the clean latent as ComfyUI has it, where eta scales the noise.
     phi = 1: half of the whole weight on the second answer's slope; phi = 2: the exact integral of the line."""
     x = run.x
     for _, (start, end) in pairs(sigmas):
@@ -252,7 +253,7 @@ def seeds_2(run, sigmas, eta=1.0, s_noise=1.0, r=0.5, phi=1):
 
 
 def seeds_3(run, sigmas, eta=1.0, s_noise=1.0, r_1=1 / 3, r_2=2 / 3):
-    """Algorithm 3 of the same paper, likewise."""
+    """SEEDS-3 of the same paper, likewise."""
     x = run.x
     for _, (start, end) in pairs(sigmas):
         x0 = run.denoise(x, start)
@@ -288,7 +289,7 @@ def heun_step(run, x, start, end):
 
 
 def restart(run, sigmas, intervals, s_noise=1.0):
-    """Xu et al., "Restart Sampling for Improving Generative Processes", algorithm 1
+    """Xu et al., "Restart Sampling for Improving Generative Processes"
     (https://arxiv.org/abs/2306.14878). An interval: the index of its lower end among the levels, its upper end, the number
     of its levels (at equal distances in sigma^(1/7)) and how often."""
     x = run.x
@@ -306,7 +307,7 @@ def restart(run, sigmas, intervals, s_noise=1.0):
 
 def ipndm(run, sigmas, order=4):
     """Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", iPNDM
-    (https://arxiv.org/abs/2204.13902, appendix), in sigma as https://github.com/zju-pi/diff-sampler has it: the weights
+    (https://arxiv.org/abs/2204.13902), in sigma as https://github.com/zju-pi/diff-sampler has it: the weights
     are those of Adams-Bashforth for equal steps, here integrated."""
     x, before = run.x, []
     for _, (start, end) in pairs(sigmas):
@@ -387,10 +388,10 @@ def deis(run, sigmas, order=3, mode="tab", exact=False):
 
 
 def sa_solver(run, sigmas, predictor=3, corrector=4, tau=(1.0, 0.3, 5.0), pece=False, in_noise=False, simple=False, s_noise=1.0):
-    """Xue et al., "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models", algorithm 1, eq. 14 and 17
+    """Xue et al., "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models", eq. 15 and 18
     (https://arxiv.org/abs/2309.05019), with the noise, orders near the end and the level at which tau is asked as ComfyUI
-    has them; in the noise: eq. in appendix B. `tau` is its value between two sigmas, and 0 elsewhere. `simple`: the second
-    order of appendix D. The correction adds the noise of the prediction that it mends."""
+    has them. `in_noise`: the paper's noise prediction. `tau` is its value between two sigmas, and 0 elsewhere. `simple`:
+    the second order of appendix D. The correction adds the noise of the prediction that it mends."""
 
     def adams(nodes, start, end, t):
         """The weights of the variable: c * exp(-c * (lambda_end - lambda)) integrated with each Lagrange polynomial."""

@@ -22,7 +22,7 @@ enum Weights {
 /// the steps change smoothly, and second order elsewhere. The right ones are those of [`Deis::rho`](super::Deis::rho).
 ///
 /// A1111, diffusers: none (its `IPNDMScheduler` is another one). ComfyUI: "ipndm", "ipndm_v", of order 4.
-/// <https://arxiv.org/abs/2204.13902>, section 3.3 and appendix, iPNDM;
+/// <https://arxiv.org/abs/2204.13902>, iPNDM;
 /// <https://github.com/zju-pi/diff-sampler>, `ipndm_sampler` and `ipndm_v_sampler`
 #[derive(Debug, Clone)]
 pub struct Ipndm {

@@ -31,7 +31,7 @@ enum Draws {
 /// a step: in each as diffusers, or where there is noise as ComfyUI. A step to a clean latent ends at the answer.
 ///
 /// A1111: none. ComfyUI: "sa_solver", "sa_solver_pece" ([`new`](Self::new)). diffusers: `SASolverScheduler`
-/// ([`diffusers`](Self::diffusers)). <https://arxiv.org/abs/2309.05019>, algorithm 1, eq. 14 and 17
+/// ([`diffusers`](Self::diffusers)). <https://arxiv.org/abs/2309.05019>, eq. 15 and 18
 #[derive(Debug, Clone)]
 pub struct SaSolver {
     fresh: Fresh,

@@ -7,7 +7,7 @@ use crate::level::scale;
 use crate::{Level, Noise};
 
 /// A step that looks at the model on its way. All its stages start from one latent and see one path of noise.
-/// <https://arxiv.org/abs/2305.14267>, section 3
+/// <https://arxiv.org/abs/2305.14267>
 pub(super) struct Stages<'a> {
     x: Tensor<4>,
     from: Level,

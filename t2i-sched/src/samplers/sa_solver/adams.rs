@@ -14,7 +14,7 @@ pub enum SaSecondOrder {
     Simple,
 }
 
-/// Adams' method under an exponential weight. <https://arxiv.org/abs/2309.05019>, eq. 14 and 17
+/// Adams' method under an exponential weight. <https://arxiv.org/abs/2309.05019>, eq. 15 and 18
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Adams {
     pub(super) variable: Variable,
