@@ -43,6 +43,11 @@ impl Schedule {
         Self { table: Table::Preserving(betas::alphas_cumprod(betas)) }
     }
 
+    /// The schedule of these `alpha^2`, cleanest first.
+    pub(crate) fn from_alphas_cumprod(alphas_cumprod: Vec<f32>) -> Self {
+        Self { table: Table::Preserving(alphas_cumprod) }
+    }
+
     /// Stable Diffusion 1.x, 2.x and XL.
     /// <https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/scheduler/scheduler_config.json>
     pub fn stable_diffusion() -> Self {
