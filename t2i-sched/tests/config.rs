@@ -95,6 +95,23 @@ fn what_is_not_supported_is_refused_by_name() {
 }
 
 #[test]
+fn a_class_for_other_things_is_told_from_a_class_of_nobody() {
+    let cases = [
+        ("CosineDPMSolverMultistep", "is for audio"),
+        ("CogVideoXDPM", "is for video"),
+        ("VQDiffusion", "discrete tokens"),
+        ("RFD4Proteina", "proteins"),
+        ("RePaint", "DDIMScheduler or DDPMScheduler"),
+        ("KarrasVe", "HeunDiscreteScheduler"),
+        ("ScoreSdeVe", "networks of scores"),
+        ("DDIMM", "nearest: DDIMScheduler"),
+    ];
+    for (name, reason) in cases {
+        refused(class(name, json!({})), &["_class_name", reason, "EulerDiscreteScheduler"]);
+    }
+}
+
+#[test]
 fn a_third_order_that_the_reference_lacks_is_refused() {
     let options = json!({ "algorithm_type": "sde-dpmsolver", "solver_order": 3, "final_sigmas_type": "sigma_min" });
     refused(class("DPMSolverMultistep", options), &["solver_order", "1 to 2"]);
