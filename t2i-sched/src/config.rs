@@ -1,5 +1,6 @@
 //! `scheduler_config.json` of diffusers, whole: which schedule, which levels, which sampler.
 
+mod absent;
 mod class;
 mod classes;
 mod known;
@@ -11,7 +12,7 @@ mod reader;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use t2i_core::{Error, Options, Result};
+use t2i_core::{Error, Options, Result, nearest};
 
 pub use names::sampler_names;
 
@@ -81,7 +82,7 @@ impl SchedulerConfig {
     pub fn from_options(mut options: Options) -> Result<Self> {
         let class: Value = options.require("_class_name")?;
         let Some(class) = class.as_str().and_then(Class::from_name) else {
-            return Err(options.unsupported("_class_name", &class, &Class::names().join(" or ")));
+            return Err(unsupported(&options, &class));
         };
         let stated = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
         let explicit = KNOWN_OPTIONS.iter().filter_map(stated).collect();
@@ -218,4 +219,15 @@ impl SchedulerConfig {
     pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler<'static> {
         self.scheduler.sampler(&self.learned, plan, noise.clone(), &self.arguments)
     }
+}
+
+/// The error for a class that is not supported: one of diffusers for other things than images, or of nobody.
+fn unsupported(options: &Options, class: &Value) -> Error {
+    let name = class.as_str().unwrap_or_default();
+    let supported = Class::names().join(" or ");
+    let expected = match absent::reason(name) {
+        Some(reason) => format!("{supported}; diffusers' {name} {reason}"),
+        None => format!("{supported} (nearest: {})", nearest(name, Class::names()).join(", ")),
+    };
+    options.unsupported("_class_name", class, &expected)
 }

@@ -60,7 +60,7 @@ pub use memory::{Keep, Memory, State};
 pub use names::{Recipe, SamplerName, Setup, SpacingName};
 pub use noise::{Brownian, BrownianTree, Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
 pub use plan::Plan;
-pub use prediction::Prediction;
+pub use prediction::{Prediction, Unscaled};
 pub use sampler::{BoxedSampler, Denoise, Progress, Sampler, steps, try_steps};
 pub use schedule::{Schedule, cosine, exponential, laplace, linear, scaled_linear, sigmoid, zero_terminal_snr};
 

@@ -1,8 +1,11 @@
 //! The samplers, one file each.
 
+mod adams_bashforth;
 mod ancestral;
 mod churn;
+mod consistency;
 mod ddim;
+mod ddim_inverse;
 mod ddpm;
 mod deis;
 mod dpm2;
@@ -27,6 +30,7 @@ mod ipndm;
 mod ladder;
 mod lcm;
 mod limit;
+mod linear;
 mod lms;
 mod pndm;
 mod res_multistep;
@@ -36,11 +40,14 @@ mod seeds;
 mod seeds_2;
 mod seeds_3;
 mod single_step;
+mod unclip;
 mod unipc;
 mod within;
 
 pub use churn::{Churn, Churned};
+pub use consistency::Consistency;
 pub use ddim::Ddim;
+pub use ddim_inverse::DdimInverse;
 pub use ddpm::{Ddpm, Variance};
 pub use deis::Deis;
 pub use dpm_adaptive::{DpmAdaptive, StepControl};
@@ -70,4 +77,5 @@ pub use restart::{Restart, RestartInterval};
 pub use sa_solver::{SaSecondOrder, SaSolver};
 pub use seeds_2::Seeds2;
 pub use seeds_3::Seeds3;
+pub use unclip::UnClip;
 pub use unipc::{UniPc, UniPcNorm};

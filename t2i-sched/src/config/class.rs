@@ -50,14 +50,21 @@ impl Debug for Class {
 
 /// Every class that is supported.
 pub(super) static CLASSES: &[&Class] = &[
+    &classes::consistency::CLASS,
     &classes::ddim::CLASS,
+    &classes::ddim_inverse::CLASS,
     &classes::ddpm::CLASS,
+    &classes::ddpm_wuerstchen::CLASS,
     &classes::dpm_solver::CLASS,
+    &classes::dpm_solver_inverse::CLASS,
     &classes::euler::CLASS,
     &classes::euler_ancestral::CLASS,
     &classes::heun::CLASS,
+    &classes::ipndm::CLASS,
     &classes::lcm::CLASS,
     &classes::pndm::CLASS,
+    &classes::sa_solver::CLASS,
+    &classes::unclip::CLASS,
     &classes::unipc::CLASS,
 ];
 

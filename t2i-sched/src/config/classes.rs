@@ -1,13 +1,20 @@
 //! One file a class of diffusers: its options with their defaults, its `set_timesteps`, its sampler.
 
+pub(super) mod consistency;
 pub(super) mod ddim;
+pub(super) mod ddim_inverse;
 pub(super) mod ddpm;
+pub(super) mod ddpm_wuerstchen;
 pub(super) mod dpm_solver;
+pub(super) mod dpm_solver_inverse;
 pub(super) mod euler;
 pub(super) mod euler_ancestral;
 pub(super) mod heun;
+pub(super) mod ipndm;
 pub(super) mod lcm;
 pub(super) mod pndm;
+pub(super) mod sa_solver;
+pub(super) mod unclip;
 pub(super) mod unipc;
 
 use crate::samplers::{Limit, Limited};

@@ -88,8 +88,8 @@ fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
     Ok(algorithm)
 }
 
-/// A number, or what stands for minus infinity, which JSON cannot say.
-fn lambda_min(reader: &mut Reader) -> Result<f64> {
+/// `lambda_min_clipped`: a number, or what stands for minus infinity, which JSON cannot say.
+pub(super) fn lambda_min(reader: &mut Reader) -> Result<f64> {
     let value = reader.options.get("lambda_min_clipped", Value::Null)?;
     match &value {
         Value::Null => Ok(f64::NEG_INFINITY),
