@@ -50,6 +50,9 @@ impl Sampler for DdimInverse {
         if to.is_clean() {
             return guess;
         }
+        if from.alpha == 0.0 {
+            return x; // there is no more noise than this
+        }
         let output = self.prediction.output(guess, x.clone(), to);
         let (x0, eps) = self.parts(output, x, self.ladder.below(to).unwrap_or(from));
         to.mix(self.limit.map_or(x0.clone(), |limit| limit.apply(x0)), eps)

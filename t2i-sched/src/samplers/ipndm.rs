@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 
 use super::adams_bashforth;
 use super::history::History;
-use crate::level::scale;
 use crate::{Denoise, Level, Memory, Sampler};
 
 /// Which weights the directions get.
@@ -79,9 +78,10 @@ impl Sampler for Ipndm {
         if self.ends == Ends::Euler && (to.is_clean() || from.alpha == 0.0) {
             return from.advance(x, x0, to); // pure noise is at no finite `sigma / alpha`
         }
-        self.history.push(from, from.eps(x.clone(), x0), self.order);
+        let eps = if from.is_clean() { x.zeros_like() } else { from.eps(x.clone(), x0) };
+        self.history.push(from, eps, self.order);
         if from.alpha == 0.0 {
-            return scale(x, to.sigma / from.sigma);
+            return x.mul_scalar(to.sigma / from.sigma);
         }
         from.transfer(x, self.history.weighted(&self.weights(to)), to)
     }

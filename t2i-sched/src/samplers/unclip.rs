@@ -61,7 +61,7 @@ impl UnClip {
 impl Sampler for UnClip {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
-        if from.is_clean() {
+        if from.is_clean() || (to.alpha == 0.0 && from.alpha > 0.0) {
             return from.transfer(x, x0.zeros_like(), to);
         }
         let shares = self.shares(from, to);
