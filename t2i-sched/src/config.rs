@@ -58,6 +58,8 @@ struct Learned {
 struct Arguments {
     /// DDIM: the share of the noise that is drawn anew.
     eta: f64,
+    /// Flow matching: the shift for the size of the picture.
+    mu: Option<f64>,
 }
 
 impl SchedulerConfig {
@@ -132,7 +134,13 @@ impl SchedulerConfig {
 
     /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
     pub fn with_eta(self, eta: f64) -> Self {
-        Self { arguments: Arguments { eta }, ..self }
+        Self { arguments: Arguments { eta, ..self.arguments }, ..self }
+    }
+
+    /// Flow matching for a picture of this `mu`, which [`spacing::flow::mu`](crate::spacing::flow::mu) finds: what
+    /// `use_dynamic_shifting` asks for, and nothing without it.
+    pub fn with_mu(self, mu: f64) -> Self {
+        Self { arguments: Arguments { mu: Some(mu), ..self.arguments }, ..self }
     }
 
     /// The config as diffusers' Stable Diffusion 1.x and 2.x pipelines run it: whatever the file says, they set
@@ -170,7 +178,8 @@ impl SchedulerConfig {
     /// The levels of a run of `steps` steps: diffusers' `set_timesteps(steps)`.
     ///
     /// # Errors
-    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more.
+    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more; if
+    /// `use_dynamic_shifting` is true and there is no [`mu`](Self::with_mu).
     pub fn plan(&self, steps: usize) -> Result<Plan> {
         self.scheduler.plan(&self.learned, steps, &self.arguments)
     }

@@ -2,6 +2,7 @@
 
 mod ancestral;
 mod churn;
+mod consistency;
 mod ddim;
 mod ddpm;
 mod deis;
@@ -17,6 +18,7 @@ mod euler;
 mod euler_ancestral;
 mod euler_cfg_pp;
 mod exponential;
+mod flow_heun;
 mod fresh;
 mod gradient_estimation;
 mod heun;
@@ -36,6 +38,7 @@ mod unipc;
 mod within;
 
 pub use churn::{Churn, Churned};
+pub use consistency::Consistency;
 pub use ddim::Ddim;
 pub use ddpm::{Ddpm, Variance};
 pub use deis::Deis;
@@ -50,6 +53,7 @@ pub use er_sde::ErSde;
 pub use euler::Euler;
 pub use euler_ancestral::EulerAncestral;
 pub use euler_cfg_pp::{EulerAncestralCfgPp, EulerCfgPp};
+pub use flow_heun::FlowHeun;
 pub use fresh::Fresh;
 pub use gradient_estimation::GradientEstimation;
 pub use heun::Heun;
