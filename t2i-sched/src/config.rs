@@ -70,6 +70,8 @@ struct Arguments {
     eta: f64,
     /// Where a guided model leaves its unconditional answer.
     unconditional: Unconditional,
+    /// Flow matching: the shift for the size of the picture.
+    mu: Option<f64>,
 }
 
 impl SchedulerConfig {
@@ -161,6 +163,12 @@ impl SchedulerConfig {
         Self { arguments: Arguments { unconditional: slot.clone(), ..self.arguments }, ..self }
     }
 
+    /// Flow matching for a picture of this `mu`, which [`spacing::flow::mu`](crate::spacing::flow::mu) finds: what
+    /// `use_dynamic_shifting` asks for, and nothing without it.
+    pub fn with_mu(self, mu: f64) -> Self {
+        Self { arguments: Arguments { mu: Some(mu), ..self.arguments }, ..self }
+    }
+
     /// The config as diffusers' Stable Diffusion 1.x and 2.x pipelines run it: whatever the file says, they set
     /// `steps_offset` to 1 and `clip_sample` to false. XL's do not. An option that the file does not state is set for
     /// this class only, and lost in [`with_sampler`](Self::with_sampler), as it is in diffusers.
@@ -199,7 +207,8 @@ impl SchedulerConfig {
     /// The levels of a run of `steps` steps: diffusers' `set_timesteps(steps)`.
     ///
     /// # Errors
-    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more.
+    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more; if
+    /// `use_dynamic_shifting` is true and there is no [`mu`](Self::with_mu).
     pub fn plan(&self, steps: usize) -> Result<Plan> {
         self.scheduler.plan(&self.learned, steps, &self.arguments)
     }

@@ -15,6 +15,8 @@ pub enum Prediction {
     V,
     /// The velocity of a straight flow, `eps - x0`. <https://arxiv.org/abs/2210.02747>
     Velocity,
+    /// The velocity of a straight flow whose time runs towards the image, `x0 - eps`: Mochi.
+    NegativeVelocity,
     /// The clean latent itself.
     Sample,
     /// EDM's `F`, between the clean latent and the noise, of a model whose data have the deviation `sigma_data`:
@@ -56,6 +58,7 @@ impl Prediction {
             Self::Unscaled(Unscaled::V) => scale(x, alpha) - scale(output, sigma),
             Self::V => scale(x, alpha / level.norm().powi(2)) - scale(output, sigma / level.norm()),
             Self::Velocity => unscale(x - scale(output, sigma), alpha + sigma),
+            Self::NegativeVelocity => unscale(x + scale(output, sigma), alpha + sigma),
             Self::Sample | Self::Unscaled(Unscaled::Sample) => output,
             Self::Edm { sigma_data } => {
                 let Edm { skip, out, .. } = Edm::at(level, sigma_data);
@@ -79,6 +82,7 @@ impl Prediction {
             Self::Unscaled(Unscaled::V) => (scale(x, alpha) - x0).div_scalar(sigma),
             Self::V => scale(x, alpha / (sigma * level.norm())) - scale(x0, level.norm() / sigma),
             Self::Velocity => (x - scale(x0, alpha + sigma)).div_scalar(sigma),
+            Self::NegativeVelocity => (scale(x0, alpha + sigma) - x).div_scalar(sigma),
             Self::Sample | Self::Unscaled(Unscaled::Sample) => x0,
             Self::Edm { sigma_data } => {
                 let Edm { skip, out, .. } = Edm::at(level, sigma_data);
@@ -99,7 +103,7 @@ impl Prediction {
     /// `x` and the result are `[batch, channels, height, width]`.
     pub fn input(self, x: Tensor<4>, level: Level) -> Tensor<4> {
         match self {
-            Self::Velocity | Self::Unscaled(_) => x,
+            Self::Velocity | Self::NegativeVelocity | Self::Unscaled(_) => x,
             Self::Edm { sigma_data } | Self::EdmV { sigma_data } => scale(x, Edm::at(level, sigma_data).input),
             Self::Epsilon | Self::V | Self::Sample => unscale(x, level.norm()),
         }
@@ -139,8 +143,9 @@ mod tests {
         let output = Tensor::<4>::from_data([[[[-0.3f32, 0.7], [1.5, -2.0]]]], &device);
         let edm = [Prediction::Edm { sigma_data: 0.5 }, Prediction::EdmV { sigma_data: 1.0 }];
         let unscaled = [Unscaled::Epsilon, Unscaled::V, Unscaled::Sample].map(Prediction::Unscaled);
-        let plain = [Prediction::Epsilon, Prediction::V, Prediction::Velocity, Prediction::Sample];
-        for prediction in plain.into_iter().chain(edm).chain(unscaled) {
+        let flow = [Prediction::Velocity, Prediction::NegativeVelocity];
+        let plain = [Prediction::Epsilon, Prediction::V, Prediction::Sample];
+        for prediction in plain.into_iter().chain(flow).chain(edm).chain(unscaled) {
             for level in [Level::vp(0.3), Level::ve(3.0), Level::flow(0.6)] {
                 let x0 = prediction.x0(output.clone(), x.clone(), level);
                 let found = prediction.output(x0, x.clone(), level).into_data();

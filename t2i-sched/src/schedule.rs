@@ -28,6 +28,8 @@ enum Table {
     Preserving(Vec<f32>),
     /// `sigma` of flow levels.
     Flow(Vec<f32>),
+    /// `sigma` of flow levels, for a network that is told `alpha`.
+    Inverted(Vec<f32>),
     /// `sigma` of variance-exploding levels.
     Exploding(Vec<f32>),
 }
@@ -75,7 +77,7 @@ impl Schedule {
     pub fn alphas_cumprod(&self) -> &[f32] {
         match &self.table {
             Table::Preserving(alphas_cumprod) => alphas_cumprod,
-            Table::Flow(_) | Table::Exploding(_) => &[],
+            Table::Flow(_) | Table::Inverted(_) | Table::Exploding(_) => &[],
         }
     }
 
@@ -87,7 +89,7 @@ impl Schedule {
         let number = f64::from(self.numbers()[place]);
         match self.table {
             Table::Preserving(_) => Level::vp(number),
-            Table::Flow(_) => Level::flow(number),
+            Table::Flow(_) | Table::Inverted(_) => Level::flow(number),
             Table::Exploding(_) => Level::ve(number),
         }
     }
@@ -96,7 +98,7 @@ impl Schedule {
     pub fn sigmas(&self) -> Vec<f32> {
         match &self.table {
             Table::Preserving(alphas_cumprod) => alphas_cumprod.iter().map(|a| ((1.0 - a) / a).sqrt()).collect(),
-            Table::Flow(sigmas) | Table::Exploding(sigmas) => sigmas.clone(),
+            Table::Flow(sigmas) | Table::Inverted(sigmas) | Table::Exploding(sigmas) => sigmas.clone(),
         }
     }
 
@@ -107,6 +109,7 @@ impl Schedule {
         match &self.table {
             Table::Preserving(alphas_cumprod) => self.timestep_of_table(alphas_cumprod, level),
             Table::Flow(sigmas) => level.sigma / (level.alpha + level.sigma) * sigmas.len() as f64,
+            Table::Inverted(sigmas) => level.alpha / (level.alpha + level.sigma) * sigmas.len() as f64,
             Table::Exploding(sigmas) => {
                 let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
                 0.25 * level.to_ve().sigma.max(ends.0).min(ends.1).ln()
@@ -128,7 +131,10 @@ impl Schedule {
 
     fn numbers(&self) -> &[f32] {
         match &self.table {
-            Table::Preserving(numbers) | Table::Flow(numbers) | Table::Exploding(numbers) => numbers,
+            Table::Preserving(numbers)
+            | Table::Flow(numbers)
+            | Table::Inverted(numbers)
+            | Table::Exploding(numbers) => numbers,
         }
     }
 }

@@ -7,8 +7,13 @@ pub(super) mod ddpm;
 pub(super) mod ddpm_wuerstchen;
 pub(super) mod dpm_solver;
 pub(super) mod dpm_solver_inverse;
+pub(super) mod edm_dpm_solver;
+pub(super) mod edm_euler;
 pub(super) mod euler;
 pub(super) mod euler_ancestral;
+pub(super) mod flow_match_euler;
+pub(super) mod flow_match_heun;
+pub(super) mod flow_match_lcm;
 pub(super) mod heun;
 pub(super) mod ipndm;
 pub(super) mod lcm;
@@ -31,4 +36,14 @@ fn limited(limit: Option<Limit>, sampler: impl Sampler + Send + 'static) -> Boxe
 /// The levels at which the steps of the whole plan start.
 fn starts(plan: &Plan) -> &[Level] {
     &plan.whole[..plan.whole_timesteps.len()]
+}
+
+/// The lower orders of DPM-Solver near the end of a run: the first in the last step, if the class or a short run asks
+/// for it, and the second in the one before, in a short run.
+fn lower_orders(plan: &Plan, lower_order_final: bool, first_at_end: bool) -> Vec<(Level, usize)> {
+    let few = lower_order_final && starts(plan).len() < 15;
+    let from_end = |i: usize| starts(plan).iter().rev().nth(i).copied();
+    let last = from_end(0).filter(|_| first_at_end || few).map(|level| (level, 1));
+    let second_last = from_end(1).filter(|_| few).map(|level| (level, 2));
+    last.into_iter().chain(second_last).collect()
 }

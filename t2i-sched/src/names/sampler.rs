@@ -126,7 +126,7 @@ static ROWS: &[Row] = &[
         let intervals = RestartInterval::stable_diffusion(7.5, &Schedule::stable_diffusion(), s.levels);
         Box::new(Restart::new(Heun, intervals, s.noise.clone()))
     }),
-    row("LCM", "lcm", |s| Box::new(Lcm::unbounded(s.noise.clone()))),
+    row("LCM", "lcm", |s| Box::new(Renoise::new(s.noise.clone()))),
     row("Euler CFG++", "euler_cfg_pp", |s| Box::new(EulerCfgPp::new(s.uncond()))),
     row("Euler a CFG++", "euler_ancestral_cfg_pp", |s| Box::new(EulerAncestralCfgPp::new(s.fresh(), s.uncond()))),
     row("DPM++ 2M CFG++", "dpmpp_2m_cfg_pp", |s| Box::new(DpmPlusPlus2mCfgPp::new(s.uncond()))),

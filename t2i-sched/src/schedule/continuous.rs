@@ -16,6 +16,15 @@ impl Schedule {
         Self { table: Table::Flow((1..=len).map(sigma).collect()) }
     }
 
+    /// The schedule of flow matching whose network is told `alpha` times the number of levels, and not `sigma`: Mochi
+    /// (`invert_sigmas`). Other schedules stay as they are.
+    pub fn inverted(self) -> Self {
+        match self.table {
+            Table::Flow(sigmas) => Self { table: Table::Inverted(sigmas) },
+            table => Self { table },
+        }
+    }
+
     /// EDM with `len` levels whose `rho`-th roots are evenly spaced: 0.002, 80 and 7 in the paper. The network is told
     /// `ln(sigma) / 4`. <https://arxiv.org/abs/2206.00364>, eq. 5 and table 1
     ///

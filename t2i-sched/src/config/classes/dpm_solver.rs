@@ -9,9 +9,9 @@ use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{at_most_timesteps, curve, curve_timesteps, final_sigma, multistep, preserving};
 use super::super::reader::{Betas, Curve, FinalSigma, Reader, Threshold, VisitOptions, Visits, ZeroSnr};
 use super::super::{Arguments, Learned};
-use super::{limited, starts};
+use super::{limited, lower_orders};
 use crate::samplers::{DpmAlgorithm, DpmCorrection, DpmSolver, Limit};
-use crate::{BoxedSampler, Level, Plan, SharedNoise};
+use crate::{BoxedSampler, Plan, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
     Class { name: "DPMSolverMultistepScheduler", read, curves: OPTIONS.curves, spaced: true };
@@ -123,19 +123,9 @@ impl Scheduler for Dpm {
             Algorithm::Noise => DpmAlgorithm::Noise,
             Algorithm::NoiseSde => DpmAlgorithm::NoiseSde(noise),
         };
-        let solver = DpmSolver::new(algorithm, self.correction, self.order).capped(self.caps(plan));
+        let first_at_end = self.euler_at_final || self.visits.final_sigma == FinalSigma::Zero;
+        let caps = lower_orders(plan, self.lower_order_final, first_at_end);
+        let solver = DpmSolver::new(algorithm, self.correction, self.order).capped(caps);
         limited(self.limit, solver)
-    }
-}
-
-impl Dpm {
-    /// The lower orders near the end of the run.
-    fn caps(&self, plan: &Plan) -> Vec<(Level, usize)> {
-        let few = self.lower_order_final && starts(plan).len() < 15;
-        let first_at_end = self.euler_at_final || few || self.visits.final_sigma == FinalSigma::Zero;
-        let from_end = |i: usize| starts(plan).iter().rev().nth(i).copied();
-        let last = from_end(0).filter(|_| first_at_end).map(|level| (level, 1));
-        let second_last = from_end(1).filter(|_| few).map(|level| (level, 2));
-        last.into_iter().chain(second_last).collect()
     }
 }
