@@ -57,8 +57,15 @@ impl Prediction {
     pub fn input(self, x: Tensor<4>, level: Level) -> Tensor<4> {
         let norm = level.norm();
         let already_unit = self == Self::Velocity || (norm - 1.0).abs() < 1e-9;
-        if already_unit { x } else { x.div_scalar(norm) }
+        if already_unit { x } else { x.div_scalar(single_precision_norm(level)) }
     }
+}
+
+/// [`Level::norm`] in the reference's f32 arithmetic. Its last digit matters where a solver takes noise back from a
+/// difference of the latent and the clean latent that is a thousand times smaller than its step.
+fn single_precision_norm(level: Level) -> f64 {
+    let (alpha, sigma) = (level.alpha as f32, level.sigma as f32);
+    f64::from((sigma * sigma + alpha * alpha).sqrt())
 }
 
 #[cfg(test)]

@@ -66,16 +66,22 @@ fn config(case: &Value) -> SchedulerConfig {
         Some(from) => read(from).with_sampler(case["name"].as_str().unwrap()).unwrap(),
         None => read(&case["config"]),
     };
-    config.with_eta(case["eta"].as_f64().unwrap_or(0.0))
+    match case.get("eta") {
+        Some(Value::Null) => config, // the default of the class's step, and not the pipelines'
+        eta => config.with_eta(eta.map_or(0.0, |eta| eta.as_f64().unwrap())),
+    }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-/// diffusers lists every timestep of Heun's but the first twice.
+/// The classes that list two timesteps a step, but one for the last.
+const PAIRS: &[&str] =
+    &["HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"];
+
 fn without_pairs(timesteps: Vec<f64>, class: &str) -> Vec<f64> {
-    if class == "HeunDiscreteScheduler" { timesteps.into_iter().step_by(2).collect() } else { timesteps }
+    if PAIRS.contains(&class) { timesteps.into_iter().step_by(2).collect() } else { timesteps }
 }
 
 fn plans(case: &Value, config: &SchedulerConfig) -> (Plan, Plan) {
@@ -135,9 +141,15 @@ fn check(case: &Value, image: &Tensor<4>, expected: &(Vec<usize>, Vec<f32>)) -> 
 
 #[test]
 fn trajectories_are_those_of_diffusers() {
+    trajectories("trajectories", 600);
+    trajectories("trajectories_multi", 150);
+}
+
+/// All trajectories of a file, which has more than so many.
+fn trajectories(name: &str, many: usize) {
     let cases: Vec<Value> =
-        serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}trajectories.json")).unwrap()).unwrap();
-    let expected = load("trajectories");
+        serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}{name}.json")).unwrap()).unwrap();
+    let expected = load(name);
     let image = tensor(&expected["image"]);
     let mut failures = Vec::new();
     for (i, case) in cases.iter().enumerate() {
@@ -149,7 +161,7 @@ fn trajectories_are_those_of_diffusers() {
             Err(failure) => failures.push(format!("{i} {}: {failure}", case["config"])),
         }
     }
-    assert!(cases.len() > 600);
+    assert!(cases.len() > many);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 

@@ -56,7 +56,10 @@ pub(super) static CLASSES: &[&Class] = &[
     &classes::euler::CLASS,
     &classes::euler_ancestral::CLASS,
     &classes::heun::CLASS,
+    &classes::kdpm2::CLASS,
+    &classes::kdpm2_ancestral::CLASS,
     &classes::lcm::CLASS,
+    &classes::lms::CLASS,
     &classes::pndm::CLASS,
     &classes::unipc::CLASS,
 ];

@@ -6,7 +6,10 @@ pub(super) mod dpm_solver;
 pub(super) mod euler;
 pub(super) mod euler_ancestral;
 pub(super) mod heun;
+pub(super) mod kdpm2;
+pub(super) mod kdpm2_ancestral;
 pub(super) mod lcm;
+pub(super) mod lms;
 pub(super) mod pndm;
 pub(super) mod unipc;
 
@@ -24,4 +27,10 @@ fn limited(limit: Option<Limit>, sampler: impl Sampler + Send + 'static) -> Boxe
 /// The levels at which the steps of the whole plan start.
 fn starts(plan: &Plan) -> &[Level] {
     &plan.whole[..plan.whole_timesteps.len()]
+}
+
+/// The levels of the whole plan before those of `plan`, which is a part of it.
+fn skipped(plan: &Plan) -> &[Level] {
+    let start = plan.whole.iter().position(|level| Some(level) == plan.levels.first());
+    &plan.whole[..start.unwrap_or(0)]
 }
