@@ -45,6 +45,7 @@ mod guidance;
 mod level;
 mod memory;
 mod noise;
+mod numpy;
 mod plan;
 mod prediction;
 mod sampler;

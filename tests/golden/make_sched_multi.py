@@ -52,10 +52,73 @@ def exploding_anywhere(cls, predictions):
         yield case(cls, 10, strength=0.65, config={"timestep_spacing": spacing}, seed=5)
 
 
+def deis():
+    cls = "DEISMultistep"
+    for g in grid(solver_order=[1, 2, 3], timestep_spacing=SPACINGS):
+        for steps in [1, 2, 5, 20]:
+            yield case(cls, steps, config=g)
+    for g in grid(solver_order=[2, 3], curve=CURVES):
+        for steps in [1, 2, 5, 20]:
+            yield case(cls, steps, config={"solver_order": g["solver_order"], g["curve"]: True})
+    for curve in [{}, *({curve: True} for curve in CURVES)]:
+        # At order 3 the weights of close levels are all rounding, that of MKL's square root among it, which is the CPU's. So is a
+        # step from a sigma of 20 000.
+        close = "use_karras_sigmas" in curve or "use_beta_sigmas" in curve
+        yield case(cls, 50, config={**curve, "solver_order": 2 if close else 3})
+        yield case(cls, 8, config={**curve, "sigma_min": 0.05, "sigma_max": 9.0, "solver_order": 3})
+        yield case(cls, 10, config={**curve, "solver_order": 3}, strength=0.6)
+    for g in grid(lower_order_final=[True, False], solver_order=[2, 3, 4]):
+        for steps in [3, 14, 16]:
+            yield case(cls, steps, config=g)
+    for prediction in ["sample", "v_prediction"]:
+        yield case(cls, 7, config={"prediction_type": prediction, "solver_order": 3, "timestep_spacing": "leading"})
+    yield case(cls, 6, config={"thresholding": True, "sample_max_value": 1.5, "dynamic_thresholding_ratio": 0.9})
+    yield case(cls, 6, config={"algorithm_type": "dpmsolver++", "solver_type": "midpoint", "timestep_spacing": "leading",
+                               "steps_offset": 1})
+    yield case(cls, 3, config={"num_train_timesteps": 20, "trained_betas": [0.01 * (i + 1) for i in range(20)]})
+    yield {**case(cls, 5), "config": {"_class_name": cls + "Scheduler"}}
+    for steps, strength in STRENGTHS:
+        yield case(cls, steps, strength=strength, config={"timestep_spacing": "leading", "steps_offset": 1})
+
+
+def singlestep():
+    cls = "DPMSolverSinglestep"
+    for g in grid(algorithm_type=["dpmsolver++", "dpmsolver", "sde-dpmsolver++"], solver_order=[1, 2, 3],
+                  solver_type=["midpoint", "heun"]):
+        if g["solver_order"] == 1 and g["solver_type"] == "heun":
+            continue
+        heun = g["solver_type"] == "heun"
+        for steps, final, lower in [(1, "zero", False), (2, "sigma_min", False), (5, "zero", False), (6, "sigma_min", False),
+                                    (7, "sigma_min", True), (12, "zero", True), (20, "sigma_min", False)]:
+            if heun and steps in [1, 2, 12]:
+                continue
+            if final == "sigma_min" or g["algorithm_type"].endswith("++"):
+                yield case(cls, steps, config={**g, "final_sigmas_type": final, "lower_order_final": lower})
+    for curve in [{}, *({curve: True} for curve in CURVES)]:
+        for algorithm, steps in [("dpmsolver++", 6), ("sde-dpmsolver++", 11)]:
+            yield case(cls, steps, config={**curve, "algorithm_type": algorithm, "solver_order": 3})
+        yield case(cls, 50, config={**curve, "solver_order": 3, "final_sigmas_type": "sigma_min"})
+        yield case(cls, 8, config={**curve, "sigma_min": 0.05, "sigma_max": 9.0})
+        yield case(cls, 9, config={**curve, **COSINE}, model="linear")
+        for steps, strength in STRENGTHS[::2] if curve else STRENGTHS:
+            yield case(cls, steps, config={**curve, "solver_order": 3}, strength=strength)
+    for g in grid(algorithm_type=["dpmsolver++", "dpmsolver", "sde-dpmsolver++"], prediction_type=["sample", "v_prediction"]):
+        yield case(cls, 6, config={**g, "final_sigmas_type": "sigma_min"})
+    for algorithm in ["dpmsolver++", "sde-dpmsolver++"]:
+        yield case(cls, 6, config={"algorithm_type": algorithm, "thresholding": True, "sample_max_value": 1.5})
+    yield case(cls, 6, config={"lambda_min_clipped": -1.5, "timestep_spacing": "leading", "steps_offset": 1})
+    yield case(cls, 6, config={"algorithm_type": "deis", "solver_type": "logrho", "final_sigmas_type": "sigma_min"})
+    yield case(cls, 6, config={"variance_type": "fixed_small"})
+    yield case(cls, 3, config={"num_train_timesteps": 20, "trained_betas": [0.01 * (i + 1) for i in range(20)]})
+    yield {**case(cls, 5), "config": {"_class_name": cls + "Scheduler"}}
+
+
 def cases():
     yield from exploding("LMSDiscrete", ["epsilon", "v_prediction", "sample"])
     yield from exploding("KDPM2Discrete", ["epsilon", "v_prediction"])
     yield from exploding("KDPM2AncestralDiscrete", ["epsilon", "v_prediction"])
+    yield from deis()
+    yield from singlestep()
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ impl Debug for Class {
 pub(super) static CLASSES: &[&Class] = &[
     &classes::ddim::CLASS,
     &classes::ddpm::CLASS,
+    &classes::deis::CLASS,
     &classes::dpm_solver::CLASS,
+    &classes::dpm_singlestep::CLASS,
     &classes::euler::CLASS,
     &classes::euler_ancestral::CLASS,
     &classes::heun::CLASS,

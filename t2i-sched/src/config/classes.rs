@@ -2,6 +2,8 @@
 
 pub(super) mod ddim;
 pub(super) mod ddpm;
+pub(super) mod deis;
+pub(super) mod dpm_singlestep;
 pub(super) mod dpm_solver;
 pub(super) mod euler;
 pub(super) mod euler_ancestral;

@@ -1,6 +1,7 @@
 //! DPM-Solver and DPM-Solver++, multistep.
 
 mod algorithm;
+mod singlestep;
 
 use std::collections::VecDeque;
 
@@ -12,6 +13,7 @@ use crate::level::scale;
 use crate::{Denoise, Level, Memory, Noise, Sampler};
 
 pub use algorithm::{DpmAlgorithm, DpmCorrection};
+pub use singlestep::DpmSinglestep;
 
 /// The multistep exponential integrator of order 1 to 3. It asks the model once a step.
 ///
