@@ -46,6 +46,7 @@ mod level;
 mod memory;
 mod names;
 mod noise;
+mod numpy;
 mod plan;
 mod prediction;
 mod sampler;

@@ -105,14 +105,19 @@ impl Prediction {
         match self {
             Self::Velocity | Self::NegativeVelocity | Self::Unscaled(_) => x,
             Self::Edm { sigma_data } | Self::EdmV { sigma_data } => scale(x, Edm::at(level, sigma_data).input),
-            Self::Epsilon | Self::V | Self::Sample => unscale(x, level.norm()),
+            Self::Epsilon | Self::V | Self::Sample if is_one(level.norm()) => x,
+            Self::Epsilon | Self::V | Self::Sample => x.div_scalar(single_precision_norm(level)),
         }
     }
 }
 
 /// `x / factor`, without a pass over memory where the factor is 1 but for its rounding.
 fn unscale(x: Tensor<4>, factor: f64) -> Tensor<4> {
-    if (factor - 1.0).abs() < 1e-9 { x } else { x.div_scalar(factor) }
+    if is_one(factor) { x } else { x.div_scalar(factor) }
+}
+
+fn is_one(factor: f64) -> bool {
+    (factor - 1.0).abs() < 1e-9
 }
 
 /// EDM's preconditioning. At variance-exploding levels these are the paper's `c_in`, `c_skip` and `c_out`.
@@ -129,6 +134,13 @@ impl Edm {
         let norm = variance.sqrt();
         Self { input: 1.0 / norm, skip: alpha * sigma_data.powi(2) / variance, out: sigma * sigma_data / norm }
     }
+}
+
+/// [`Level::norm`] in the reference's f32 arithmetic. Its last digit matters where a solver takes noise back from a
+/// difference of the latent and the clean latent that is a thousand times smaller than its step.
+fn single_precision_norm(level: Level) -> f64 {
+    let (alpha, sigma) = (level.alpha as f32, level.sigma as f32);
+    f64::from((sigma * sigma + alpha * alpha).sqrt())
 }
 
 #[cfg(test)]

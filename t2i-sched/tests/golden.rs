@@ -176,6 +176,7 @@ fn trajectories_are_those_of_diffusers() {
 
 #[test]
 fn trajectories_of_more_classes_are_those_of_diffusers() {
+    trajectories_are_those_of("trajectories_multi", 150);
     trajectories_are_those_of("trajectories_more", 350);
 }
 

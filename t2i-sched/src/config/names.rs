@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 use t2i_core::{Error, Result};
 
 use super::class::{CLASSES, Class};
-use super::classes::{ddim, ddpm, dpm_solver, euler, euler_ancestral, heun, lcm, pndm, unipc};
+use super::classes::{
+    ddim, ddpm, deis, dpm_solver, euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lcm, lms, pndm, sa_solver,
+    unipc,
+};
 use crate::names::{endings, find, normal};
 use crate::{Recipe, SamplerName, SpacingName};
 
@@ -35,6 +38,9 @@ static EQUIVALENTS: &[Equivalent] = &[
     ("Euler", &euler::CLASS, &[]),
     ("Euler a", &euler_ancestral::CLASS, &[]),
     ("Heun", &heun::CLASS, &[]),
+    ("DPM2", &kdpm2::CLASS, &[]),
+    ("DPM2 a", &kdpm2_ancestral::CLASS, &[]),
+    ("LMS", &lms::CLASS, &[]),
     ("DDIM", &ddim::CLASS, &[]),
     ("DDPM", &ddpm::CLASS, &[]),
     ("PLMS", &pndm::CLASS, &[("skip_prk_steps", Flag(true))]),
@@ -48,6 +54,8 @@ static EQUIVALENTS: &[Equivalent] = &[
     ),
     ("UniPC", &unipc::CLASS, &[]),
     ("UniPC BH2", &unipc::CLASS, &[("solver_type", Name("bh2"))]),
+    ("DEIS", &deis::CLASS, &[]),
+    ("SA-Solver", &sa_solver::CLASS, &[]),
     ("LCM", &lcm::CLASS, &[]),
 ];
 

@@ -1,6 +1,7 @@
 //! DPM-Solver and DPM-Solver++, multistep.
 
 mod algorithm;
+mod singlestep;
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,7 @@ use crate::{Denoise, Level, Memory, Sampler};
 
 use algorithm::Scalars;
 pub use algorithm::{DpmAlgorithm, DpmCorrection};
+pub use singlestep::DpmSinglestep;
 
 /// The multistep exponential integrator of order 1 to 3. It asks the model once a step.
 ///

@@ -45,7 +45,7 @@ impl DpmAlgorithm {
     }
 
     /// The coefficients of the exact solution for a constant variable, and the deviation of fresh noise.
-    fn integral(&self, from: Level, to: Level) -> (Integral, f64) {
+    pub(super) fn integral(&self, from: Level, to: Level) -> (Integral, f64) {
         let ode = self.variable().integral(from, to);
         let h = from.h(to);
         match self {
