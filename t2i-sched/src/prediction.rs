@@ -117,7 +117,7 @@ fn unscale(x: Tensor<4>, factor: f64) -> Tensor<4> {
 }
 
 fn is_one(factor: f64) -> bool {
-    (factor - 1.0).abs() < 1e-9
+    (factor - 1.0).abs() < 1e-6
 }
 
 /// EDM's preconditioning. At variance-exploding levels these are the paper's `c_in`, `c_skip` and `c_out`.
