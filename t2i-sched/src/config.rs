@@ -56,8 +56,8 @@ struct Learned {
 /// What diffusers takes as an argument of a call, and no file says.
 #[derive(Debug, Clone, Default)]
 struct Arguments {
-    /// DDIM: the share of the noise that is drawn anew.
-    eta: f64,
+    /// DDIM: the share of the noise that is drawn anew. TCD: its `gamma`. The default is the class's.
+    eta: Option<f64>,
 }
 
 impl SchedulerConfig {
@@ -130,9 +130,10 @@ impl SchedulerConfig {
         Self::build(self.origin.clone(), self.class, explicit, overrides, self.arguments.clone())
     }
 
-    /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
+    /// DDIM with this `eta`, 0 unless set, or TCD with this `gamma`, 0.3 unless set; other samplers ignore it, as in
+    /// diffusers' pipelines, which always set it, to 0 by themselves.
     pub fn with_eta(self, eta: f64) -> Self {
-        Self { arguments: Arguments { eta }, ..self }
+        Self { arguments: Arguments { eta: Some(eta) }, ..self }
     }
 
     /// The config as diffusers' Stable Diffusion 1.x and 2.x pipelines run it: whatever the file says, they set

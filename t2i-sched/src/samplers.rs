@@ -1,6 +1,7 @@
 //! The samplers, one file each.
 
 mod ancestral;
+mod brownian_sde;
 mod churn;
 mod ddim;
 mod ddpm;
@@ -37,9 +38,11 @@ mod seeds;
 mod seeds_2;
 mod seeds_3;
 mod single_step;
+mod tcd;
 mod unipc;
 mod within;
 
+pub use brownian_sde::BrownianSde;
 pub use churn::{Churn, Churned};
 pub use ddim::Ddim;
 pub use ddpm::{Ddpm, Variance};
@@ -72,4 +75,5 @@ pub use res_multistep::ResMultistep;
 pub use restart::{Restart, RestartInterval};
 pub use seeds_2::Seeds2;
 pub use seeds_3::Seeds3;
+pub use tcd::Tcd;
 pub use unipc::{UniPc, UniPcNorm};

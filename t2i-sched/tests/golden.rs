@@ -142,7 +142,7 @@ fn check(case: &Value, image: &Tensor<4>, expected: &(Vec<usize>, Vec<f32>)) -> 
 #[test]
 fn trajectories_are_those_of_diffusers() {
     trajectories("trajectories", 600);
-    trajectories("trajectories_multi", 150);
+    trajectories("trajectories_multi", 450);
 }
 
 /// All trajectories of a file, which has more than so many.

@@ -51,9 +51,12 @@ impl Debug for Class {
 /// Every class that is supported.
 pub(super) static CLASSES: &[&Class] = &[
     &classes::ddim::CLASS,
+    &classes::ddim::PARALLEL,
     &classes::ddpm::CLASS,
+    &classes::ddpm::PARALLEL,
     &classes::deis::CLASS,
     &classes::dpm_solver::CLASS,
+    &classes::dpm_sde::CLASS,
     &classes::dpm_singlestep::CLASS,
     &classes::euler::CLASS,
     &classes::euler_ancestral::CLASS,
@@ -63,6 +66,7 @@ pub(super) static CLASSES: &[&Class] = &[
     &classes::lcm::CLASS,
     &classes::lms::CLASS,
     &classes::pndm::CLASS,
+    &classes::tcd::CLASS,
     &classes::unipc::CLASS,
 ];
 

@@ -3,6 +3,7 @@
 pub(super) mod ddim;
 pub(super) mod ddpm;
 pub(super) mod deis;
+pub(super) mod dpm_sde;
 pub(super) mod dpm_singlestep;
 pub(super) mod dpm_solver;
 pub(super) mod euler;
@@ -13,6 +14,7 @@ pub(super) mod kdpm2_ancestral;
 pub(super) mod lcm;
 pub(super) mod lms;
 pub(super) mod pndm;
+pub(super) mod tcd;
 pub(super) mod unipc;
 
 use crate::samplers::{Limit, Limited};
