@@ -50,7 +50,10 @@ impl Course {
 
     fn by_config(args: &Args, path: &Path) -> Result<Self> {
         let config = SchedulerConfig::from_options(t2i::core::Options::read(path)?)?;
-        let config = config.with_eta(args.eta.unwrap_or(0.0));
+        let config = match args.eta {
+            Some(eta) => config.with_eta(eta),
+            None => config,
+        };
         let plan = config.plan(args.steps)?;
         Ok(Self {
             levels: plan.levels.clone(),

@@ -66,8 +66,8 @@ struct Learned {
 /// What diffusers takes as an argument of a call, and no file says.
 #[derive(Debug, Clone, Default)]
 struct Arguments {
-    /// DDIM: the share of the noise that is drawn anew.
-    eta: f64,
+    /// DDIM: the share of the noise that is drawn anew. TCD: its `gamma`. The default is the class's.
+    eta: Option<f64>,
     /// Where a guided model leaves its unconditional answer.
     unconditional: Unconditional,
     /// Flow matching: the shift for the size of the picture.
@@ -153,9 +153,10 @@ impl SchedulerConfig {
         Self::build(self.origin.clone(), self.source, explicit, overrides, self.arguments.clone())
     }
 
-    /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
+    /// DDIM with this `eta`, 0 unless set, or TCD with this `gamma`, 0.3 unless set; other samplers ignore it, as in
+    /// diffusers' pipelines, which always set it, to 0 by themselves.
     pub fn with_eta(self, eta: f64) -> Self {
-        Self { arguments: Arguments { eta, ..self.arguments }, ..self }
+        Self { arguments: Arguments { eta: Some(eta), ..self.arguments }, ..self }
     }
 
     /// The sampler finds the unconditional answer of a guided model in `slot`, if it is one that looks for it (CFG++).

@@ -2,6 +2,7 @@
 
 mod adams_bashforth;
 mod ancestral;
+mod brownian_sde;
 mod churn;
 mod consistency;
 mod ddim;
@@ -44,10 +45,12 @@ mod seeds;
 mod seeds_2;
 mod seeds_3;
 mod single_step;
+mod tcd;
 mod unclip;
 mod unipc;
 mod within;
 
+pub use brownian_sde::BrownianSde;
 pub use churn::{Churn, Churned};
 pub use consistency::Consistency;
 pub use ddim::Ddim;
@@ -85,5 +88,6 @@ pub use restart::{Restart, RestartInterval};
 pub use sa_solver::{SaSecondOrder, SaSolver};
 pub use seeds_2::Seeds2;
 pub use seeds_3::Seeds3;
+pub use tcd::Tcd;
 pub use unclip::UnClip;
 pub use unipc::{UniPc, UniPcNorm};

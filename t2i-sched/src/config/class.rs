@@ -60,6 +60,9 @@ pub(super) static CLASSES: &[&Class] = &[
     &classes::edm_dpm_solver::CLASS,
     &classes::edm_euler::CLASS,
     &classes::deis::CLASS,
+    &classes::ddim::PARALLEL,
+    &classes::ddpm::PARALLEL,
+    &classes::dpm_sde::CLASS,
     &classes::dpm_singlestep::CLASS,
     &classes::euler::CLASS,
     &classes::euler_ancestral::CLASS,
@@ -75,6 +78,7 @@ pub(super) static CLASSES: &[&Class] = &[
     &classes::pndm::CLASS,
     &classes::sa_solver::CLASS,
     &classes::unclip::CLASS,
+    &classes::tcd::CLASS,
     &classes::unipc::CLASS,
 ];
 

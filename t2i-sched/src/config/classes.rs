@@ -6,6 +6,7 @@ pub(super) mod ddim_inverse;
 pub(super) mod ddpm;
 pub(super) mod ddpm_wuerstchen;
 pub(super) mod deis;
+pub(super) mod dpm_sde;
 pub(super) mod dpm_singlestep;
 pub(super) mod dpm_solver;
 pub(super) mod dpm_solver_inverse;
@@ -24,6 +25,7 @@ pub(super) mod lcm;
 pub(super) mod lms;
 pub(super) mod pndm;
 pub(super) mod sa_solver;
+pub(super) mod tcd;
 pub(super) mod unclip;
 pub(super) mod unipc;
 

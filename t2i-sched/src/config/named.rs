@@ -45,7 +45,7 @@ impl Scheduler for Named {
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, on: &Arguments) -> BoxedSampler<'static> {
-        let eta = (on.eta > 0.0).then_some(on.eta);
+        let eta = on.eta.filter(|eta| *eta > 0.0);
         let setup = Setup {
             eta,
             steps: plan.steps,

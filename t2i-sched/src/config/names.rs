@@ -5,8 +5,8 @@ use t2i_core::{Error, Result};
 
 use super::class::{CLASSES, Class};
 use super::classes::{
-    ddim, ddpm, deis, dpm_solver, euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lcm, lms, pndm, sa_solver,
-    unipc,
+    ddim, ddpm, deis, dpm_sde, dpm_solver, euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lcm, lms, pndm,
+    sa_solver, tcd, unipc,
 };
 use crate::names::{endings, find, normal};
 use crate::{Recipe, SamplerName, SpacingName};
@@ -45,6 +45,7 @@ static EQUIVALENTS: &[Equivalent] = &[
     ("DDPM", &ddpm::CLASS, &[]),
     ("PLMS", &pndm::CLASS, &[("skip_prk_steps", Flag(true))]),
     ("PNDM", &pndm::CLASS, &[]),
+    ("DPM++ SDE", &dpm_sde::CLASS, &[]),
     ("DPM++ 2M", &dpm_solver::CLASS, &[("algorithm_type", Name("dpmsolver++")), ("solver_order", Number(2))]),
     ("DPM++ 2M SDE", &dpm_solver::CLASS, &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2))]),
     (
@@ -57,6 +58,7 @@ static EQUIVALENTS: &[Equivalent] = &[
     ("DEIS", &deis::CLASS, &[]),
     ("SA-Solver", &sa_solver::CLASS, &[]),
     ("LCM", &lcm::CLASS, &[]),
+    ("TCD", &tcd::CLASS, &[]),
 ];
 
 /// The names that [`with_sampler`](super::SchedulerConfig::with_sampler) takes, A1111's spelling, without spacings and

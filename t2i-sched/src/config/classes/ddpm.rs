@@ -1,4 +1,4 @@
-//! `DDPMScheduler`.
+//! `DDPMScheduler` and `DDPMParallelScheduler`.
 
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ use crate::samplers::{self, Limit, Variance};
 use crate::{BoxedSampler, Level, Plan, SharedNoise};
 
 pub(in crate::config) static CLASS: Class = Class { name: "DDPMScheduler", read, curves: &[], spaced: true };
+
+/// The same numbers under another name: what is parallel in it is up to its pipeline.
+pub(in crate::config) static PARALLEL: Class = Class { name: "DDPMParallelScheduler", read, curves: &[], spaced: true };
 
 #[derive(Debug)]
 struct Ddpm {
