@@ -56,7 +56,7 @@ pub use config::{SchedulerConfig, sampler_names};
 pub use guidance::{Unconditional, cfg, rescale};
 pub use level::Level;
 pub use memory::{Keep, Memory, State};
-pub use noise::{Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
+pub use noise::{Brownian, BrownianTree, Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
 pub use plan::Plan;
 pub use prediction::{Prediction, Unscaled};
 pub use sampler::{BoxedSampler, Denoise, Progress, Sampler, steps, try_steps};

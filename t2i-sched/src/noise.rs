@@ -1,9 +1,12 @@
 //! Noise, made on the host so that a seed gives the same picture on every device.
 
+mod brownian;
+mod brownian_tree;
 mod counter;
 mod mt19937;
 mod normal;
 mod philox;
+mod seed_sequence;
 mod variation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Level, Memory};
 
+pub use brownian::Brownian;
+pub use brownian_tree::BrownianTree;
 pub use counter::Counter;
 pub use normal::Generator;
 pub use philox::Philox;

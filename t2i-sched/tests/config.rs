@@ -40,7 +40,7 @@ fn an_option_of_no_class_is_refused_with_its_neighbours() {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     let cases = [
-        ("LMSDiscrete", json!({}), "_class_name"),
+        ("ScoreSdeVe", json!({}), "_class_name"),
         ("DDIM", json!({ "beta_schedule": "exp" }), "beta_schedule"),
         ("DDIM", json!({ "prediction_type": "flow" }), "prediction_type"),
         ("PNDM", json!({ "prediction_type": "sample" }), "prediction_type"),

@@ -61,7 +61,10 @@ pub(super) static CLASSES: &[&Class] = &[
     &classes::flow_match_heun::CLASS,
     &classes::flow_match_lcm::CLASS,
     &classes::heun::CLASS,
+    &classes::kdpm2::CLASS,
+    &classes::kdpm2_ancestral::CLASS,
     &classes::lcm::CLASS,
+    &classes::lms::CLASS,
     &classes::pndm::CLASS,
     &classes::unipc::CLASS,
 ];

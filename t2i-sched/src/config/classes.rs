@@ -11,7 +11,10 @@ pub(super) mod flow_match_euler;
 pub(super) mod flow_match_heun;
 pub(super) mod flow_match_lcm;
 pub(super) mod heun;
+pub(super) mod kdpm2;
+pub(super) mod kdpm2_ancestral;
 pub(super) mod lcm;
+pub(super) mod lms;
 pub(super) mod pndm;
 pub(super) mod unipc;
 
@@ -39,4 +42,10 @@ fn lower_orders(plan: &Plan, lower_order_final: bool, first_at_end: bool) -> Vec
     let last = from_end(0).filter(|_| first_at_end || few).map(|level| (level, 1));
     let second_last = from_end(1).filter(|_| few).map(|level| (level, 2));
     last.into_iter().chain(second_last).collect()
+}
+
+/// The levels of the whole plan before those of `plan`, which is a part of it.
+fn skipped(plan: &Plan) -> &[Level] {
+    let start = plan.whole.iter().position(|level| Some(level) == plan.levels.first());
+    &plan.whole[..start.unwrap_or(0)]
 }
