@@ -1,8 +1,10 @@
 //! `scheduler_config.json` of diffusers, whole: which schedule, which levels, which sampler.
 
+mod absent;
 mod class;
 mod classes;
 mod known;
+mod named;
 mod names;
 mod plans;
 mod reader;
@@ -10,15 +12,16 @@ mod reader;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use t2i_core::{Error, Options, Result};
+use t2i_core::{Error, Options, Result, nearest};
 
 pub use names::sampler_names;
 
 use class::{Class, Scheduler};
 use known::KNOWN_OPTIONS;
+use names::Chosen;
 use reader::Reader;
 
-use crate::{BoxedSampler, Plan, Prediction, Schedule, SharedNoise};
+use crate::{BoxedSampler, Plan, Prediction, Recipe, Schedule, SharedNoise, Unconditional};
 
 /// A `scheduler_config.json` of diffusers 0.42.1, read whole.
 ///
@@ -36,7 +39,7 @@ use crate::{BoxedSampler, Plan, Prediction, Schedule, SharedNoise};
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     origin: String,
-    class: &'static Class,
+    source: Source,
     /// What the file says. Only this goes over to another class, as with diffusers' `_use_default_values`.
     explicit: Map<String, Value>,
     /// Options changed since, which count for this class only.
@@ -44,6 +47,13 @@ pub struct SchedulerConfig {
     learned: Learned,
     scheduler: Arc<dyn Scheduler>,
     arguments: Arguments,
+}
+
+/// Who says what the options mean.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Class(&'static Class),
+    Named(Recipe),
 }
 
 /// What the model learned.
@@ -56,8 +66,10 @@ struct Learned {
 /// What diffusers takes as an argument of a call, and no file says.
 #[derive(Debug, Clone, Default)]
 struct Arguments {
-    /// DDIM: the share of the noise that is drawn anew.
-    eta: f64,
+    /// DDIM: the share of the noise that is drawn anew. TCD: its `gamma`. The default is the class's.
+    eta: Option<f64>,
+    /// Where a guided model leaves its unconditional answer.
+    unconditional: Unconditional,
     /// Flow matching: the shift for the size of the picture.
     mu: Option<f64>,
 }
@@ -72,19 +84,19 @@ impl SchedulerConfig {
     pub fn from_options(mut options: Options) -> Result<Self> {
         let class: Value = options.require("_class_name")?;
         let Some(class) = class.as_str().and_then(Class::from_name) else {
-            return Err(options.unsupported("_class_name", &class, &Class::names().join(" or ")));
+            return Err(unsupported(&options, &class));
         };
         let stated = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
         let explicit = KNOWN_OPTIONS.iter().filter_map(stated).collect();
         let origin = options.origin().to_owned();
         options.ignore(KNOWN_OPTIONS);
         options.finish()?;
-        Self::build(origin, class, explicit, Map::new(), Arguments::default())
+        Self::build(origin, Source::Class(class), explicit, Map::new(), Arguments::default())
     }
 
     fn build(
         origin: String,
-        class: &'static Class,
+        source: Source,
         explicit: Map<String, Value>,
         overrides: Map<String, Value>,
         arguments: Arguments,
@@ -92,8 +104,11 @@ impl SchedulerConfig {
         let mut values = explicit.clone();
         values.extend(overrides.clone());
         let mut reader = Reader { options: Options::from_json(origin.clone(), Value::Object(values))? };
-        let (learned, scheduler) = (class.read)(&mut reader)?;
-        Ok(Self { origin, class, explicit, overrides, learned, scheduler, arguments })
+        let (learned, scheduler) = match source {
+            Source::Class(class) => (class.read)(&mut reader)?,
+            Source::Named(recipe) => named::read(&mut reader, recipe)?,
+        };
+        Ok(Self { origin, source, explicit, overrides, learned, scheduler, arguments })
     }
 
     /// The names of the classes that are supported.
@@ -102,18 +117,24 @@ impl SchedulerConfig {
     }
 
     /// The config of another sampler on the same model: what `Class.from_config(scheduler.config, ...)` makes in
-    /// diffusers. Options that the file states carry over where the other class has them; its defaults do not.
+    /// diffusers. Options that the file states carry over where the other class has them; its defaults do not. A sampler
+    /// that diffusers lacks, or lacks with this spacing, is k-diffusion's or ComfyUI's at variance-exploding levels.
     ///
-    /// `name` is A1111's ("DPM++ 2M Karras"), ComfyUI's ("dpmpp_2m") or diffusers' ("DPMSolverMultistepScheduler"), in
-    /// any case, and may end in a spacing: Karras, Exponential, Beta, Lu, SGM Uniform, Trailing, Leading, Linspace.
+    /// `name` is that of a [`Recipe`] or of one of diffusers' [`classes`](Self::classes), in any case, and may end in a
+    /// [`SpacingName`](crate::SpacingName).
     ///
     /// # Errors
-    /// If the name is unknown, or the sampler does not have the spacing.
+    /// If the name is unknown, or the sampler cannot have the spacing.
     pub fn with_sampler(&self, name: &str) -> Result<Self> {
-        let (class, options) = names::parse(name)?;
         let mut explicit = self.explicit.clone();
-        explicit.extend(options);
-        Self::build(self.origin.clone(), class, explicit, Map::new(), self.arguments.clone())
+        let source = match names::parse(name)? {
+            Chosen::Class(class, options) => {
+                explicit.extend(options);
+                Source::Class(class)
+            }
+            Chosen::Named(recipe) => Source::Named(recipe),
+        };
+        Self::build(self.origin.clone(), source, explicit, Map::new(), self.arguments.clone())
     }
 
     /// The config with one option set, as if the file stated it.
@@ -129,12 +150,18 @@ impl SchedulerConfig {
         let (mut explicit, mut overrides) = (self.explicit.clone(), self.overrides.clone());
         overrides.remove(option);
         explicit.insert(option.to_owned(), value);
-        Self::build(self.origin.clone(), self.class, explicit, overrides, self.arguments.clone())
+        Self::build(self.origin.clone(), self.source, explicit, overrides, self.arguments.clone())
     }
 
-    /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
+    /// DDIM with this `eta`, 0 unless set, or TCD with this `gamma`, 0.3 unless set; other samplers ignore it, as in
+    /// diffusers' pipelines, which always set it, to 0 by themselves.
     pub fn with_eta(self, eta: f64) -> Self {
-        Self { arguments: Arguments { eta, ..self.arguments }, ..self }
+        Self { arguments: Arguments { eta: Some(eta), ..self.arguments }, ..self }
+    }
+
+    /// The sampler finds the unconditional answer of a guided model in `slot`, if it is one that looks for it (CFG++).
+    pub fn with_unconditional(self, slot: &Unconditional) -> Self {
+        Self { arguments: Arguments { unconditional: slot.clone(), ..self.arguments }, ..self }
     }
 
     /// Flow matching for a picture of this `mu`, which [`spacing::flow::mu`](crate::spacing::flow::mu) finds: what
@@ -157,12 +184,15 @@ impl SchedulerConfig {
                 None => _ = overrides.insert(option.to_owned(), value),
             }
         }
-        Self::build(self.origin.clone(), self.class, explicit, overrides, self.arguments.clone())
+        Self::build(self.origin.clone(), self.source, explicit, overrides, self.arguments.clone())
     }
 
-    /// The name of diffusers' class.
+    /// The name of diffusers' class, or of the sampler where diffusers has none.
     pub fn class_name(&self) -> &'static str {
-        self.class.name
+        match self.source {
+            Source::Class(class) => class.name,
+            Source::Named(recipe) => recipe.sampler.as_str(),
+        }
     }
 
     /// The levels that the model learned.
@@ -199,4 +229,15 @@ impl SchedulerConfig {
     pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler<'static> {
         self.scheduler.sampler(&self.learned, plan, noise.clone(), &self.arguments)
     }
+}
+
+/// The error for a class that is not supported: one of diffusers for other things than images, or of nobody.
+fn unsupported(options: &Options, class: &Value) -> Error {
+    let name = class.as_str().unwrap_or_default();
+    let supported = Class::names().join(" or ");
+    let expected = match absent::reason(name) {
+        Some(reason) => format!("{supported}; diffusers' {name} {reason}"),
+        None => format!("{supported} (nearest: {})", nearest(name, Class::names()).join(", ")),
+    };
+    options.unsupported("_class_name", class, &expected)
 }

@@ -34,6 +34,13 @@ pub trait Noise {
         self.sample(shape, device)
     }
 
+    /// A seed for another source. [`Generator`] draws diffusers' `torch.randint(0, 2 ** 63 - 1, [])`; others take the bits
+    /// of a sample.
+    fn seed(&mut self) -> u64 {
+        let sample = self.sample([1, 1, 1, 2], &Device::default()).into_data();
+        sample.iter::<f32>().fold(0, |seed, value| seed << 32 | u64::from(value.to_bits()))
+    }
+
     /// Shows what the source remembers, if a run is to be saved with it.
     fn remember(&mut self, memory: &mut Memory<'_>) {
         let _ = memory;
@@ -45,6 +52,10 @@ impl Noise for Generator {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
         let values = self.randn(shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    fn seed(&mut self) -> u64 {
+        self.randint63()
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
@@ -84,6 +95,11 @@ impl<N: Noise> Noise for Vec<N> {
 
     fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
         each(self, shape, |source, shape| source.between(from, to, shape, device))
+    }
+
+    /// That of the first.
+    fn seed(&mut self) -> u64 {
+        self.first_mut().map_or(0, Noise::seed)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
@@ -167,6 +183,10 @@ impl Noise for SharedNoise {
 
     fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
         self.source().between(from, to, shape, device)
+    }
+
+    fn seed(&mut self) -> u64 {
+        self.source().seed()
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {

@@ -105,7 +105,7 @@ impl Prediction {
         match self {
             Self::Velocity | Self::NegativeVelocity | Self::Unscaled(_) => x,
             Self::Edm { sigma_data } | Self::EdmV { sigma_data } => scale(x, Edm::at(level, sigma_data).input),
-            Self::Epsilon | Self::V | Self::Sample if (level.norm() - 1.0).abs() < 1e-9 => x,
+            Self::Epsilon | Self::V | Self::Sample if is_one(level.norm()) => x,
             Self::Epsilon | Self::V | Self::Sample => x.div_scalar(single_precision_norm(level)),
         }
     }
@@ -113,7 +113,11 @@ impl Prediction {
 
 /// `x / factor`, without a pass over memory where the factor is 1 but for its rounding.
 fn unscale(x: Tensor<4>, factor: f64) -> Tensor<4> {
-    if (factor - 1.0).abs() < 1e-9 { x } else { x.div_scalar(factor) }
+    if is_one(factor) { x } else { x.div_scalar(factor) }
+}
+
+fn is_one(factor: f64) -> bool {
+    (factor - 1.0).abs() < 1e-6
 }
 
 /// EDM's preconditioning. At variance-exploding levels these are the paper's `c_in`, `c_skip` and `c_out`.

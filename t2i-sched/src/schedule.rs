@@ -45,6 +45,11 @@ impl Schedule {
         Self { table: Table::Preserving(betas::alphas_cumprod(betas)) }
     }
 
+    /// The schedule of these `alpha^2`, cleanest first.
+    pub(crate) fn from_alphas_cumprod(alphas_cumprod: Vec<f32>) -> Self {
+        Self { table: Table::Preserving(alphas_cumprod) }
+    }
+
     /// Stable Diffusion 1.x, 2.x and XL.
     /// <https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/scheduler/scheduler_config.json>
     pub fn stable_diffusion() -> Self {
@@ -81,11 +86,11 @@ impl Schedule {
     /// # Panics
     /// If `place >= self.len()`.
     pub fn level(&self, place: usize) -> Level {
-        let number = f64::from(self.numbers()[place]);
+        let number = self.numbers()[place];
         match self.table {
-            Table::Preserving(_) => Level::vp(number),
-            Table::Flow(_) | Table::Inverted(_) => Level::flow(number),
-            Table::Exploding(_) => Level::ve(number),
+            Table::Preserving(_) => Level::vp_f32(number),
+            Table::Flow(_) | Table::Inverted(_) => Level::flow(f64::from(number)),
+            Table::Exploding(_) => Level::ve(f64::from(number)),
         }
     }
 
@@ -115,7 +120,7 @@ impl Schedule {
     fn timestep_of_table(&self, alphas_cumprod: &[f32], level: Level) -> f64 {
         let noise = |t: usize| -self.level(t).lambda();
         let noise_wanted = -level.lambda();
-        let above = alphas_cumprod.partition_point(|a| -Level::vp(f64::from(*a)).lambda() <= noise_wanted);
+        let above = alphas_cumprod.partition_point(|a| -Level::vp_f32(*a).lambda() <= noise_wanted);
         if above == 0 || above == self.len() {
             return above.saturating_sub(1) as f64;
         }

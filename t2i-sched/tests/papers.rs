@@ -6,11 +6,13 @@
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use t2i_sched::samplers::{
-    Deis, DpmCorrection, DpmPlusPlus2mCfgPp, DpmPlusPlus2sAncestralCfgPp, DpmSolver, ErSde, Euler, EulerAncestralCfgPp,
-    EulerCfgPp, Fresh, GradientEstimation, Heun, Ipndm, ResMultistep, Restart, RestartInterval, Seeds2, Seeds3,
+    Deis, DpmCorrection, DpmPlusPlus2mCfgPp, DpmPlusPlus2sAncestralCfgPp, DpmSolver, ErSde, Euler, EulerAncestral,
+    EulerAncestralCfgPp, EulerCfgPp, Fresh, GradientEstimation, Heun, Ipndm, ResMultistep, Restart, RestartInterval,
+    SaSecondOrder, SaSolver, Seeds2, Seeds3,
 };
 use t2i_sched::{
     BoxedSampler, Generator, Level, Memory, Noise, Sampler, Schedule, SharedNoise, State, Unconditional, cfg, steps,
@@ -119,6 +121,24 @@ fn intervals(options: &Value, levels: &[Level]) -> Vec<RestartInterval> {
     options["intervals"].as_array().unwrap().iter().filter_map(interval).collect()
 }
 
+/// `tau` is a value between two sigmas of variance-exploding levels, and 0 elsewhere.
+fn sa_solver(options: &Value, fresh: Fresh, levels: &[Level]) -> SaSolver {
+    let order = |key: &str, default: u64| options.get(key).map_or(default, |v| v.as_u64().unwrap()) as usize;
+    let is = |key: &str| options.get(key).is_some();
+    let default = serde_json::json!([1.0, 0.3, 5.0]);
+    let tau = options.get("tau").unwrap_or(&default);
+    let [value, low, high] = [0, 1, 2].map(|i| tau[i].as_f64().unwrap());
+    let tau = move |_: Level, to: Level| {
+        let sigma = to.sigma / to.alpha;
+        if low <= sigma && sigma <= high { value } else { 0.0 }
+    };
+    let solver = SaSolver::new(fresh, tau).orders(order("predictor", 3), order("corrector", 4));
+    let solver = if is("in_noise") { solver.in_noise() } else { solver };
+    let solver = if is("pece") { solver.pece() } else { solver };
+    let solver = if is("simple") { solver.second_order(SaSecondOrder::Simple) } else { solver };
+    solver.lower_order_final(levels)
+}
+
 /// A sampler by the name and options of the script.
 fn sampler(case: &Value, levels: &[Level], noise: SharedNoise, slot: Unconditional) -> BoxedSampler<'static> {
     let (name, options) = (case["sampler"].as_str().unwrap(), &case["options"]);
@@ -158,16 +178,45 @@ fn sampler(case: &Value, levels: &[Level], noise: SharedNoise, slot: Uncondition
         "ipndm_v" => Box::new(Ipndm::variable(number("order", 4.0) as usize)),
         "deis" if options.get("mode").is_some() => Box::new(Deis::rho(number("order", 3.0) as usize)),
         "deis" => Box::new(Deis::tab(number("order", 3.0) as usize)),
+        "sa_solver" => Box::new(sa_solver(options, fresh, levels)),
         _ => panic!("no sampler {name}"),
     }
 }
 
+/// The cases of a file, each with its grid's levels.
+fn cases_of(file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(format!("{GOLDEN}{file}.json")).unwrap();
+    let mut file: Value = serde_json::from_str(&text).unwrap();
+    let grids = file["grids"].take();
+    let with_grid = |case: &Value| {
+        let mut case = case.clone();
+        let grid = grids[case["grid"].as_str().unwrap()].as_object().unwrap().clone();
+        case.as_object_mut().unwrap().extend(grid);
+        case
+    };
+    file["cases"].as_array().unwrap().iter().map(with_grid).collect()
+}
+
 fn cases() -> Vec<Value> {
-    serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}cases.json")).unwrap()).unwrap()
+    cases_of("cases")
+}
+
+fn numbers(list: &Value) -> Vec<f64> {
+    list.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
 fn sigmas(case: &Value) -> Vec<f64> {
-    case["sigmas"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    numbers(&case["sigmas"])
+}
+
+/// The latents of a path.
+fn latents(path: TensorView<'_>) -> Vec<Vec<f64>> {
+    let data = path.data();
+    let all: Vec<f64> = match path.dtype() {
+        Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect(),
+        _ => data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
+    };
+    all.chunks_exact(18).map(<[f64]>::to_vec).collect()
 }
 
 /// The latents of a case's run at these levels, the first and those after each step, and its draws.
@@ -192,7 +241,7 @@ fn worst(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
 
 /// The case without its numbers.
 fn label(case: &Value) -> String {
-    format!("{} {}, {} levels", case["sampler"].as_str().unwrap(), case["options"], sigmas(case).len())
+    format!("{} {}, {}", case["sampler"].as_str().unwrap(), case["options"], case["grid"].as_str().unwrap())
 }
 
 /// Prints a line for `tests/golden/parity.py`.
@@ -209,9 +258,7 @@ fn paths_are_those_of_the_papers() {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut failures = Vec::new();
     for (i, case) in cases().iter().enumerate() {
-        let data = file.tensor(&i.to_string()).unwrap().data();
-        let all: Vec<f64> = data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
-        let expected: Vec<Vec<f64>> = all.chunks_exact(18).map(<[f64]>::to_vec).collect();
+        let expected = latents(file.tensor(&i.to_string()).unwrap());
         let levels: Vec<Level> = sigmas(case).into_iter().map(Level::ve).collect();
         for (dtype, tolerance) in [(DType::F32, IN_F32), (DType::F64, IN_F64)] {
             let (found, draws) = path(case, &levels, dtype);
@@ -231,6 +278,45 @@ fn paths_are_those_of_the_papers() {
             };
             if draws.len() != asked.len() || !draws.iter().zip(&asked).all(close) {
                 failures.push(format!("{i} {}: draws {draws:?} for {asked:?}", label(case)));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// One run of diffusers' scheduler with our solver, in either precision.
+fn sa_scheduler(case: &Value, dtype: DType) -> Vec<Vec<f64>> {
+    let levels: Vec<Level> = sigmas(case).into_iter().map(|sigma| Level::ve(sigma).to_vp()).collect();
+    let options = &case["options"];
+    let order = |key: &str| options[key].as_u64().unwrap() as usize;
+    let told: Vec<(Level, f64)> = levels.iter().copied().zip(numbers(&case["timesteps"])).collect();
+    let tau = move |from: Level, _: Level| {
+        let timestep = told.iter().find(|(level, _)| *level == from).unwrap().1;
+        if (200.0..=800.0).contains(&timestep) { 1.0 } else { 0.0 }
+    };
+    let mut noise = SharedNoise::new(Recorded::new(case["seed"].as_u64().unwrap(), dtype));
+    let x = noise.sample([1, 2, 3, 3], &device());
+    let solver = SaSolver::diffusers(noise, tau).orders(order("predictor_order"), order("corrector_order"));
+    let solver = if options["algorithm_type"] == "noise_prediction" { solver.in_noise() } else { solver };
+    let lower = options["lower_order_final"].as_bool().unwrap();
+    let solver = if lower { solver.lower_order_final(&levels) } else { solver };
+    let path = steps(solver, x.clone(), &levels, mixture).map(|step| values(step.x));
+    std::iter::once(values(x)).chain(path).collect()
+}
+
+#[test]
+fn sa_solver_is_that_of_diffusers() {
+    let cases = cases_of("sa_scheduler");
+    let bytes = std::fs::read(format!("{GOLDEN}sa_scheduler.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut failures = Vec::new();
+    for (i, case) in cases.iter().enumerate() {
+        for (dtype, name, tolerance) in [(DType::F32, "f32", IN_F32), (DType::F64, "f64", IN_F64)] {
+            let expected = latents(file.tensor(&format!("{i}.{name}")).unwrap());
+            let worst = worst(&sa_scheduler(case, dtype), &expected);
+            parity(&format!("SASolverScheduler, every step, {name}"), &case["options"].to_string(), tolerance, worst);
+            if worst > tolerance {
+                failures.push(format!("{i} {} {} {name}: {worst:.1e}", case["options"], sigmas(case).len()));
             }
         }
     }
@@ -362,6 +448,33 @@ fn unguided_cfg_pp_is_the_plain_sampler() {
     assert!(error(&end(solver, &levels), &end(GradientEstimation::default(), &levels)) < 1e-14);
 }
 
+/// The step of `EulerAncestral` is that of the posterior `q(x_to | x_from, x0)` at flow levels as at all others: its
+/// noise has the variance `to.sigma^2 * (1 - (from.alpha * to.sigma / (to.alpha * from.sigma))^2)`, and the whole that of
+/// the level. A flow run is the variance-exploding one in other coordinates.
+#[test]
+fn ancestral_steps_at_flow_levels_are_the_posteriors() {
+    let (from, to) = (Level::flow(0.8), Level::flow(0.6));
+    let zero = || Tensor::<4>::zeros([1, 2, 3, 3], (&device(), DType::F64));
+    let noise = || SharedNoise::new(Recorded::new(1, DType::F64));
+    let only_noise = EulerAncestral::new(noise()).step(zero(), from, to, &mut |_, _| zero());
+    let only_latent =
+        EulerAncestral::new(noise()).step(zero() + 1.0, from, to, &mut |_, _| zero()) - only_noise.clone();
+    let drawn = noise().sample([1, 2, 3, 3], &device());
+    let deviation = (0.6f64.powi(2) * (1.0 - (0.2 * 0.6f64 / (0.4 * 0.8)).powi(2))).sqrt();
+    assert!(error(&values(only_noise), &values(drawn * deviation)) < 1e-14);
+    let kept = (0.6f64.powi(2) - deviation.powi(2)).sqrt() / 0.8;
+    assert!(error(&values(only_latent), &[kept; 18]) < 1e-14);
+
+    let ve: Vec<Level> = [4.0, 2.5, 1.0, 0.3, 0.1].map(Level::ve).to_vec();
+    let run = |levels: &[Level]| {
+        let x = zero() + levels[0].sigma;
+        let last = steps(EulerAncestral::new(noise()), x, levels, mixture).last().unwrap().x;
+        values(last / levels[4].alpha)
+    };
+    let flow: Vec<Level> = ve.iter().map(|level| Level::flow(level.sigma / (1.0 + level.sigma))).collect();
+    assert!(error(&run(&flow), &run(&ve)) < 1e-12);
+}
+
 // Orders --------------------------------------------------------------------------------------------------------------
 
 fn start(level: Level) -> Tensor<4> {
@@ -419,6 +532,7 @@ fn observed_order<S: Sampler>(sampler: impl Fn() -> S, levels: fn(usize) -> Vec<
 fn orders_are_those_of_the_papers() {
     let finely = || ErSde::ode().points(20_000);
     let silent = || Fresh::new(SharedNoise::seeded(0)).eta(0.0);
+    let sa = |p, c| SaSolver::new(silent(), |_, _| 0.0).orders(p, c);
     let restart = || Restart::new(Heun, Vec::new(), SharedNoise::seeded(0));
     let orders = [
         ("gradient estimation", 1.0, observed_order(GradientEstimation::default, in_lambda)),
@@ -431,6 +545,14 @@ fn orders_are_those_of_the_papers() {
         ("SEEDS-2, Heun", 2.0, observed_order(|| Seeds2::heun(silent()), in_lambda)),
         ("SEEDS-3", 3.0, observed_order(|| Seeds3::new(silent()), in_lambda)),
         ("Restart of Heun, no interval", 2.0, observed_order(restart, in_lambda)),
+        ("SA-Solver 1, 0", 1.0, observed_order(|| sa(1, 0), in_lambda)),
+        ("SA-Solver 2, 0", 2.0, observed_order(|| sa(2, 0), in_lambda)),
+        ("SA-Solver 3, 0", 3.0, observed_order(|| sa(3, 0), in_lambda)),
+        ("SA-Solver 4, 0", 4.0, observed_order(|| sa(4, 0), in_lambda)),
+        ("SA-Solver 2, 0, simple", 2.0, observed_order(|| sa(2, 0).second_order(SaSecondOrder::Simple), in_lambda)),
+        ("SA-Solver 2, 0, in the noise", 2.0, observed_order(|| sa(2, 0).in_noise(), in_lambda)),
+        ("SA-Solver 3, 0, in the noise", 3.0, observed_order(|| sa(3, 0).in_noise(), in_lambda)),
+        ("SA-Solver 1, 2, PECE", 2.0, observed_order(|| sa(1, 2).pece(), in_lambda)),
         ("iPNDM 1", 1.0, observed_order(|| Ipndm::new(1), in_sigma)),
         ("iPNDM 2", 2.0, observed_order(|| Ipndm::new(2), in_sigma)),
         ("iPNDM 3", 3.0, observed_order(|| Ipndm::new(3), in_sigma)),

@@ -1,21 +1,26 @@
 """Golden data of the samplers that no Python package has: each one transcribed from its paper, in float64.
 
-Deterministic: run again to make the same files. numpy 2.4.6, scipy, torch 2.15.0 (for its generator's noise only).
+Deterministic: run again to make the same files. numpy 2.4.6, scipy, torch 2.15.0 (for its generator's noise), diffusers
+0.42.1 (for its SA-Solver).
 
     python tests/golden/make_papers.py
 
 Writes to tests/golden/papers/:
   cases.json              sampler, its options, levels, seed; between which levels it drew noise
   paths.safetensors       case number -> the latent at the start and after every step, in float64
+  sa_scheduler.*          the same of diffusers' SASolverScheduler itself, which is a reference of its own
 
 The papers count in sigma with alpha = 1, and so do the functions here. Integrals are left to a quadrature where the paper
 gives one, so that no closed form is written down twice. Where ComfyUI runs something else under the sampler's name than
 the paper has, the function does what ComfyUI does and says so.
 """
 
+import contextlib
+import itertools
 import json
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
 from safetensors.numpy import save_file
@@ -93,7 +98,8 @@ def integral(f, start, end):
 
 
 def gradient_estimation(run, sigmas, gamma=2.0, cfg_pp=False):
-    """Permenter and Yuan, "Interpreting and Improving Diffusion Models from an Optimization Perspective", algorithm 2:
+    """Permenter and Yuan, "Interpreting and Improving Diffusion Models from an Optimization Perspective", the
+    gradient-estimation sampler:
     x_{t-1} = x_t + (sigma_{t-1} - sigma_t) * (gamma * eps_t + (1 - gamma) * eps_{t+1}).
     https://openreview.net/forum?id=o2ND9v0CeK
     CFG++ as ComfyUI has it: the noise is the unconditional one, and the step starts from the guided x0."""
@@ -112,7 +118,7 @@ def gradient_estimation(run, sigmas, gamma=2.0, cfg_pp=False):
 
 def res_multistep(run, sigmas, eta=0.0, cfg_pp=False):
     """Zhang et al., "Improved Order Analysis and Design of Exponential Integrator for Diffusion Models Sampling",
-    the multistep solver of second order of section 3 (https://arxiv.org/abs/2308.02157): x0 is a straight line in lambda
+    the multistep solver of second order (https://arxiv.org/abs/2308.02157): x0 is a straight line in lambda
     through the last two answers, and integrated with the exponential weight.
     With noise as ComfyUI has it: the solver goes to `sigma_down`, and takes the last answer's distance in lambda to be that
     from the last level to the last `sigma_down`. With CFG++ the line goes through unconditional answers."""
@@ -138,8 +144,8 @@ def res_multistep(run, sigmas, eta=0.0, cfg_pp=False):
 
 
 def er_sde(run, sigmas, stage=3, scaler="sde5", s_noise=1.0, points=200):
-    """Cui et al., "Elucidating the solution space of extended reverse-time SDE for diffusion models", algorithms 1 to 3
-    (VE ER-SDE-Solver-1 to -3, https://arxiv.org/abs/2309.06169). The noise scale function is the paper's ER SDE 5. Its
+    """Cui et al., "Elucidating the solution space of extended reverse-time SDE for diffusion models"
+    (ER-SDE-Solver-1 to -3, https://arxiv.org/abs/2309.06169). The noise scale function is the paper's ER SDE 5. Its
     integrals are sums over `points` left ends of equal parts, as in the paper's code, which has 100, and ComfyUI, which
     has 200."""
     phi = {"sde5": lambda s: s * (np.exp(s**0.3) + 10), "ode": lambda s: s}[scaler]
@@ -182,7 +188,7 @@ def euler_cfg_pp(run, sigmas, eta=0.0, s_noise=1.0):
 
 
 def dpmpp_2m_cfg_pp(run, sigmas):
-    """The same paper, appendix, DPM-Solver++ 2M: e^-h of the unconditional x0 leaves, the whole guided x0 comes, and the
+    """The same paper's form of DPM-Solver++ 2M: e^-h of the unconditional x0 leaves, the whole guided x0 comes, and the
     correction of second order is between the guided x0 and the unconditional one before."""
     x, before, last = run.x, None, None
     for i, (start, end) in pairs(sigmas):
@@ -221,7 +227,7 @@ def exponential(f, length):
 
 def seeds_2(run, sigmas, eta=1.0, s_noise=1.0, r=0.5, phi=1):
     """Gonzalez et al., "SEEDS: Exponential SDE Solvers for Fast High-Quality Sampling from Diffusion Models",
-    algorithm 2 (https://arxiv.org/abs/2305.14267), in the clean latent as ComfyUI has it, where eta scales the noise.
+    SEEDS-2 (https://arxiv.org/abs/2305.14267), in the clean latent as ComfyUI has it, where eta scales the noise.
     phi = 1: half of the whole weight on the second answer's slope; phi = 2: the exact integral of the line."""
     x = run.x
     for _, (start, end) in pairs(sigmas):
@@ -247,7 +253,7 @@ def seeds_2(run, sigmas, eta=1.0, s_noise=1.0, r=0.5, phi=1):
 
 
 def seeds_3(run, sigmas, eta=1.0, s_noise=1.0, r_1=1 / 3, r_2=2 / 3):
-    """Algorithm 3 of the same paper, likewise."""
+    """SEEDS-3 of the same paper, likewise."""
     x = run.x
     for _, (start, end) in pairs(sigmas):
         x0 = run.denoise(x, start)
@@ -283,7 +289,7 @@ def heun_step(run, x, start, end):
 
 
 def restart(run, sigmas, intervals, s_noise=1.0):
-    """Xu et al., "Restart Sampling for Improving Generative Processes", algorithm 1
+    """Xu et al., "Restart Sampling for Improving Generative Processes"
     (https://arxiv.org/abs/2306.14878). An interval: the index of its lower end among the levels, its upper end, the number
     of its levels (at equal distances in sigma^(1/7)) and how often."""
     x = run.x
@@ -301,7 +307,7 @@ def restart(run, sigmas, intervals, s_noise=1.0):
 
 def ipndm(run, sigmas, order=4):
     """Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", iPNDM
-    (https://arxiv.org/abs/2204.13902, appendix), in sigma as https://github.com/zju-pi/diff-sampler has it: the weights
+    (https://arxiv.org/abs/2204.13902), in sigma as https://github.com/zju-pi/diff-sampler has it: the weights
     are those of Adams-Bashforth for equal steps, here integrated."""
     x, before = run.x, []
     for _, (start, end) in pairs(sigmas):
@@ -381,6 +387,58 @@ def deis(run, sigmas, order=3, mode="tab", exact=False):
         yield x
 
 
+def sa_solver(run, sigmas, predictor=3, corrector=4, tau=(1.0, 0.3, 5.0), pece=False, in_noise=False, simple=False, s_noise=1.0):
+    """Xue et al., "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models", eq. 15 and 18
+    (https://arxiv.org/abs/2309.05019), with the noise, orders near the end and the level at which tau is asked as ComfyUI
+    has them. `in_noise`: the paper's noise prediction. `tau` is its value between two sigmas, and 0 elsewhere. `simple`:
+    the second order of appendix D. The correction adds the noise of the prediction that it mends."""
+
+    def adams(nodes, start, end, t):
+        """The weights of the variable: c * exp(-c * (lambda_end - lambda)) integrated with each Lagrange polynomial."""
+        h, c = np.log(start / end), (-1.0 if in_noise else 1 + t * t)
+        at = [np.log(start / node) for node in nodes]
+        if simple and len(nodes) == 2 and not in_noise:
+            line = c * h * h / 2 / (at[1] - at[0])  # the weight of the second is that of the line from 0 to 1
+            whole, offset = 1 - np.exp(-c * h), 0.0 - at[0]
+            second = line + whole * offset / (at[1] - at[0])
+            return [whole - second, second]
+        gain = (1 + t * t) * end if in_noise else 1.0
+        return [gain * integral(lambda v: c * np.exp(-c * (h - v)) * lagrange(at, j, v), 0, h) for j in range(len(at))]
+
+    def move(x, start, end, t, nodes, values, noise):
+        keep = 1.0 if in_noise else (end / start) ** (1 + t * t)
+        return keep * x + sum(w * m for w, m in zip(adams(nodes, start, end, t), values)) + noise
+
+    clean = sigmas[-1] == 0
+    x, values, levels, last = run.x, [], [], None
+    for i, (start, end) in pairs(sigmas):
+        left = len(sigmas) - 1 - i
+        x0 = run.denoise(x, start)
+        m = (x - x0) / start if in_noise else x0
+        if last is not None:
+            order = min(corrector, len(values) + 1, left if clean else left + 2)
+            if order > 0:
+                nodes, known = [start, *levels][:order], [m, *values][:order]
+                x = move(last[0], levels[0], start, last[1], nodes, known, last[2])
+                if pece:
+                    x0 = run.denoise(x, start)
+                    m = (x - x0) / start if in_noise else x0
+        values, levels = [m, *values], [start, *levels]
+        if end == 0:
+            x = x0
+        else:
+            t = tau[0] if tau[1] <= end <= tau[2] else 0.0
+            noise = 0.0
+            if t > 0:
+                h = np.log(start / end)
+                deviation = t * np.sqrt(start**2 - end**2) if in_noise else end * np.sqrt(1 - np.exp(-2 * t * t * h))
+                noise = s_noise * deviation * run.noise(start, end)
+            order = min(predictor, len(values), max(left - 1, 1) if clean else left)
+            last = (x, t, noise)
+            x = move(x, start, end, t, levels[:order], values[:order], noise)
+        yield x
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The cases
 
@@ -390,12 +448,23 @@ def karras(n, low=0.03, high=14.6):
     return [*((high ** (1 / 7) + ramp * (low ** (1 / 7) - high ** (1 / 7))) ** 7).tolist(), 0.0]
 
 
+KARRAS, SHORT = karras(7), karras(4)
 UNEVEN = [9.0, 7.5, 3.1, 2.9, 1.2, 0.4, 0.35, 0.1]  # and not to the clean end
+
+
+GRIDS = {name: {"sigmas": sigmas} for name, sigmas in [("karras", KARRAS), ("short", SHORT), ("uneven", UNEVEN)]}
+
+
+def write(name, grids, cases):
+    """One line a grid and a case."""
+    parts = [",\n".join(f"{json.dumps(key)}: {json.dumps(grid)}" for key, grid in grids.items())]
+    parts.append(",\n".join(json.dumps(case) for case in cases))
+    (OUT / name).write_text('{"grids": {\n%s\n}, "cases": [\n%s\n]}\n' % tuple(parts))
 
 
 def cases():
     def both(sampler, **options):
-        for sigmas in [karras(10), karras(4), UNEVEN]:
+        for sigmas in [KARRAS, UNEVEN] if sampler == "sa_solver" else [KARRAS, SHORT, UNEVEN]:
             yield sampler, sigmas, options
 
     for gamma in [2.0, 1.5]:
@@ -419,14 +488,73 @@ def cases():
         yield from both("seeds_3", eta=eta)
     yield from both("seeds_2", r=0.3, s_noise=0.9, phi=2)
     yield from both("seeds_3", r_1=0.25, r_2=1.0, s_noise=1.1)
-    yield "restart", karras(10), {"intervals": [[5, 4.0, 4, 2]]}
-    yield "restart", karras(10), {"intervals": [[4, 9.0, 3, 1], [8, 1.0, 5, 3]], "s_noise": 1.003}
+    yield "restart", KARRAS, {"intervals": [[4, 4.0, 4, 2]]}
+    yield "restart", KARRAS, {"intervals": [[3, 9.0, 3, 1], [6, 1.0, 5, 3]], "s_noise": 1.003}
     yield "restart", UNEVEN, {"intervals": [[7, 2.0, 2, 2]]}
     for order in [1, 2, 3, 4]:
         yield from both("ipndm", order=order)
         yield from both("ipndm_v", order=order)
         yield from both("deis", order=order)
         yield from both("deis", order=order, mode="rho")
+    for p, c in [(1, 0), (1, 1), (2, 0), (2, 2), (3, 4), (4, 3), (4, 4)]:
+        yield from both("sa_solver", predictor=p, corrector=c)
+        yield from both("sa_solver", predictor=p, corrector=c, tau=[0.0, 0.0, 99.0])
+    for p, c in [(1, 1), (2, 2), (3, 3)]:
+        yield from both("sa_solver", predictor=p, corrector=c, in_noise=True, tau=[0.4, 0.3, 5.0])
+        yield from both("sa_solver", predictor=p, corrector=c, pece=True)
+        yield from both("sa_solver", predictor=p, corrector=c, simple=True, tau=[0.7, 0.0, 99.0], s_noise=0.9)
+
+
+def sa_scheduler():
+    """diffusers' own SASolverScheduler, in float32 and once more in float64: every step at the levels that it chose.
+
+    In the noise its coefficients are in float64 both times: in float32 they are powers of lambda that cancel, and the SDE
+    in the noise makes of that up to 7e-5 of the latent, against the same scheduler in float64."""
+    made, grids, paths = [], {}, {}
+    settings = [(6, {}), (9, {"timestep_spacing": "trailing"}), (10, {"use_karras_sigmas": True}), (20, {})]
+    runs = itertools.product([1, 2, 3], [1, 2, 3], settings, ["data", "noise", "final"])
+    runs = [run for run in runs if run[2][0] < 20 or run[0] == run[1]]
+    for i, (p, c, (steps, grid), kind) in enumerate(runs):
+        options = {"predictor_order": p, "corrector_order": c, **grid}
+        options["algorithm_type"] = "noise_prediction" if kind == "noise" else "data_prediction"
+        options["prediction_type"] = "epsilon" if kind == "noise" else "sample"
+        options["lower_order_final"] = kind != "final"
+        config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+        for dtype in [torch.float32, torch.float64]:
+            scheduler = diffusers.SASolverScheduler(**config, **options)
+            scheduler.set_timesteps(steps)
+            generator = torch.Generator().manual_seed(i)
+            sigmas = scheduler.sigmas.double().tolist()
+            if dtype == torch.float64 or kind == "noise":
+                scheduler.sigmas = scheduler.sigmas.double()
+            x = torch.randn(SHAPE, generator=generator).to(dtype)
+            path = [x]
+            with watched(dtype):
+                for sigma, t in zip(sigmas, scheduler.timesteps):
+                    alpha = 1 / np.sqrt(sigma**2 + 1)
+                    x = path[-1].double().numpy() / alpha
+                    output = (x - mixture(x, sigma)) / sigma if kind == "noise" else mixture(x, sigma)
+                    output = torch.from_numpy(output).to(dtype)
+                    path.append(scheduler.step(output, t, path[-1], generator=generator).prev_sample)
+            assert all(x.isfinite().all() for x in path), options
+            name = "f32" if dtype == torch.float32 else "f64"
+            paths[f"{i}.{name}"] = torch.stack(path).numpy()
+            assert paths[f"{i}.{name}"].dtype == np.dtype(f"float{name[1:]}")
+        grids[str(steps)] = {"sigmas": sigmas, "timesteps": scheduler.timesteps.tolist()}
+        made.append({"options": options, "seed": i, "grid": str(steps)})
+    write("sa_scheduler.json", grids, made)
+    save_file(paths, OUT / "sa_scheduler.safetensors")
+    print(len(made), "runs of SASolverScheduler")
+
+
+@contextlib.contextmanager
+def watched(dtype):
+    """Torch's normal numbers are those of its single precision whatever the type of the latent."""
+    module = diffusers.schedulers.scheduling_sasolver
+    original = module.randn_tensor
+    module.randn_tensor = lambda shape, generator, **_: torch.randn(shape, generator=generator).to(dtype)
+    yield
+    module.randn_tensor = original
 
 
 def main():
@@ -438,11 +566,12 @@ def main():
         path = np.stack([run.x, *globals()[sampler](run, sigmas, **options)])
         assert np.isfinite(path).all(), (sampler, options)
         paths[str(i)] = path
-        made.append({"sampler": sampler, "options": options, "guided": guided, "seed": i, "sigmas": sigmas, "draws": run.draws})
-    lines = ",\n".join(json.dumps(case) for case in made)
-    (OUT / "cases.json").write_text(f"[\n{lines}\n]\n")
+        grid = next(name for name, known in GRIDS.items() if known["sigmas"] is sigmas)
+        made.append({"sampler": sampler, "options": options, "guided": guided, "seed": i, "grid": grid, "draws": run.draws})
+    write("cases.json", GRIDS, made)
     save_file(paths, OUT / "paths.safetensors")
     print(len(made), "cases")
+    sa_scheduler()
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def run(case):
     case["init_scale"] = float(scheduler.init_noise_sigma)
     timesteps = scheduler.timesteps
     noise = torch.randn(SHAPE, generator=generator)
+    torch.random.set_rng_state(generator.get_state())  # a class that knows no generator draws its seed from the global one
     if strength is None:
         x = noise * scheduler.init_noise_sigma
         if hasattr(scheduler, "set_begin_index"):

@@ -1,8 +1,15 @@
 //! One file a class of diffusers: its options with their defaults, its `set_timesteps`, its sampler.
 
+pub(super) mod consistency;
 pub(super) mod ddim;
+pub(super) mod ddim_inverse;
 pub(super) mod ddpm;
+pub(super) mod ddpm_wuerstchen;
+pub(super) mod deis;
+pub(super) mod dpm_sde;
+pub(super) mod dpm_singlestep;
 pub(super) mod dpm_solver;
+pub(super) mod dpm_solver_inverse;
 pub(super) mod edm_dpm_solver;
 pub(super) mod edm_euler;
 pub(super) mod euler;
@@ -11,11 +18,15 @@ pub(super) mod flow_match_euler;
 pub(super) mod flow_match_heun;
 pub(super) mod flow_match_lcm;
 pub(super) mod heun;
+pub(super) mod ipndm;
 pub(super) mod kdpm2;
 pub(super) mod kdpm2_ancestral;
 pub(super) mod lcm;
 pub(super) mod lms;
 pub(super) mod pndm;
+pub(super) mod sa_solver;
+pub(super) mod tcd;
+pub(super) mod unclip;
 pub(super) mod unipc;
 
 use crate::samplers::{Limit, Limited};

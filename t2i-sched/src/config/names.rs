@@ -1,16 +1,30 @@
-//! The names of samplers, in every spelling that people know.
+//! From a sampler's name to diffusers' class of it, or to the sampler itself where diffusers has none.
 
 use serde_json::{Map, Value, json};
-use t2i_core::{Error, Result, nearest};
+use t2i_core::{Error, Result};
 
-use super::class::Class;
-use super::classes::{ddim, ddpm, dpm_solver, euler, euler_ancestral, heun, lcm, pndm, unipc};
+use super::class::{CLASSES, Class};
+use super::classes::{
+    ddim, ddpm, deis, dpm_sde, dpm_solver, euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lcm, lms, pndm,
+    sa_solver, tcd, unipc,
+};
+use crate::names::{endings, find, normal};
+use crate::{Recipe, SamplerName, SpacingName};
 
-/// One sampler: its spellings (A1111's first), its class, and what must be stated for it.
-type Entry = (&'static [&'static str], &'static Class, &'static [(&'static str, Setting)]);
+/// What a name stands for.
+#[derive(Debug)]
+pub(super) enum Chosen {
+    /// A class of diffusers, and what must be stated for it.
+    Class(&'static Class, Map<String, Value>),
+    /// A sampler that diffusers does not have, or not with this spacing.
+    Named(Recipe),
+}
+
+/// A sampler's name, diffusers' class of it, and what must be stated for that.
+type Equivalent = (&'static str, &'static Class, &'static [(&'static str, Setting)]);
 
 /// The value of an option.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Setting {
     Flag(bool),
     Number(u64),
@@ -19,73 +33,76 @@ enum Setting {
 
 use Setting::{Flag, Name, Number};
 
-/// <https://huggingface.co/docs/diffusers/api/schedulers/overview>, and ComfyUI's names.
-const SAMPLERS: &[Entry] = &[
-    (&["Euler", "EulerDiscreteScheduler"], &euler::CLASS, &[]),
-    (&["Euler a", "euler_ancestral", "EulerAncestralDiscreteScheduler"], &euler_ancestral::CLASS, &[]),
-    (&["Heun", "HeunDiscreteScheduler"], &heun::CLASS, &[]),
-    (&["DDIM", "DDIMScheduler"], &ddim::CLASS, &[]),
-    (&["DDPM", "DDPMScheduler"], &ddpm::CLASS, &[]),
-    (&["PLMS"], &pndm::CLASS, &[("skip_prk_steps", Flag(true))]),
-    (&["PNDM", "PNDMScheduler"], &pndm::CLASS, &[]),
+/// <https://huggingface.co/docs/diffusers/api/schedulers/overview>
+static EQUIVALENTS: &[Equivalent] = &[
+    ("Euler", &euler::CLASS, &[]),
+    ("Euler a", &euler_ancestral::CLASS, &[]),
+    ("Heun", &heun::CLASS, &[]),
+    ("DPM2", &kdpm2::CLASS, &[]),
+    ("DPM2 a", &kdpm2_ancestral::CLASS, &[]),
+    ("LMS", &lms::CLASS, &[]),
+    ("DDIM", &ddim::CLASS, &[]),
+    ("DDPM", &ddpm::CLASS, &[]),
+    ("PLMS", &pndm::CLASS, &[("skip_prk_steps", Flag(true))]),
+    ("PNDM", &pndm::CLASS, &[]),
+    ("DPM++ SDE", &dpm_sde::CLASS, &[]),
+    ("DPM++ 2M", &dpm_solver::CLASS, &[("algorithm_type", Name("dpmsolver++")), ("solver_order", Number(2))]),
+    ("DPM++ 2M SDE", &dpm_solver::CLASS, &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2))]),
     (
-        &["DPM++ 2M", "dpmpp_2m"],
-        &dpm_solver::CLASS,
-        &[("algorithm_type", Name("dpmsolver++")), ("solver_order", Number(2))],
-    ),
-    (
-        &["DPM++ 2M SDE", "dpmpp_2m_sde"],
-        &dpm_solver::CLASS,
-        &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2))],
-    ),
-    (
-        &["DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun"],
+        "DPM++ 2M SDE Heun",
         &dpm_solver::CLASS,
         &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2)), ("solver_type", Name("heun"))],
     ),
-    (
-        &["DPM++ 3M SDE", "dpmpp_3m_sde"],
-        &dpm_solver::CLASS,
-        &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(3))],
-    ),
-    (&["DPMSolverMultistepScheduler"], &dpm_solver::CLASS, &[]),
-    (&["UniPC", "uni_pc", "UniPCMultistepScheduler"], &unipc::CLASS, &[]),
-    (&["uni_pc_bh2"], &unipc::CLASS, &[("solver_type", Name("bh2"))]),
-    (&["LCM", "LCMScheduler"], &lcm::CLASS, &[]),
+    ("UniPC", &unipc::CLASS, &[]),
+    ("UniPC BH2", &unipc::CLASS, &[("solver_type", Name("bh2"))]),
+    ("DEIS", &deis::CLASS, &[]),
+    ("SA-Solver", &sa_solver::CLASS, &[]),
+    ("LCM", &lcm::CLASS, &[]),
+    ("TCD", &tcd::CLASS, &[]),
 ];
 
-/// The spacings: the suffix, and the option that it sets.
-const SPACINGS: &[(&str, &str, Setting)] = &[
-    ("Karras", "use_karras_sigmas", Flag(true)),
-    ("Exponential", "use_exponential_sigmas", Flag(true)),
-    ("Beta", "use_beta_sigmas", Flag(true)),
-    ("Lu", "use_lu_lambdas", Flag(true)),
-    ("SGM Uniform", "timestep_spacing", Name("trailing")),
-    ("Trailing", "timestep_spacing", Name("trailing")),
-    ("Leading", "timestep_spacing", Name("leading")),
-    ("Linspace", "timestep_spacing", Name("linspace")),
-];
-
-/// The names that [`with_sampler`](super::SchedulerConfig::with_sampler) takes, A1111's spelling, without spacings.
+/// The names that [`with_sampler`](super::SchedulerConfig::with_sampler) takes, A1111's spelling, without spacings and
+/// without diffusers' classes.
 pub fn sampler_names() -> Vec<&'static str> {
-    let is_class = |name: &&str| name.ends_with("Scheduler") || name.contains('_');
-    SAMPLERS.iter().map(|(names, ..)| names[0]).filter(|name| !is_class(name)).collect()
+    let named: Vec<_> = SamplerName::all().map(SamplerName::as_str).collect();
+    let more = EQUIVALENTS.iter().map(|(name, ..)| *name).filter(|name| !named.contains(name));
+    named.iter().copied().chain(more).collect()
 }
 
-/// The class of a sampler and what must be stated for it.
-pub(super) fn parse(name: &str) -> Result<(&'static Class, Map<String, Value>)> {
-    let wanted = normal(name);
-    for (names, class, options) in SAMPLERS {
-        for (suffix, spacing) in endings() {
-            let same = |known: &&str| normal(&format!("{known} {suffix}")) == wanted;
-            if names.iter().any(same) {
-                let spacing = spacing_options(name, class, spacing)?;
-                let stated = options.iter().map(|(option, value)| ((*option).to_owned(), value.json()));
-                return Ok((class, stated.chain(spacing).collect()));
-            }
+/// What a name stands for: diffusers' class where it has one with this spacing, else the sampler.
+pub(super) fn parse(name: &str) -> Result<Chosen> {
+    let words = normal(name);
+    let readings = || std::iter::once((words.as_str(), None)).chain(endings(&words).map(|(rest, s)| (rest, Some(s))));
+    let Some((rest, class, options, spacing)) = readings().find_map(|(rest, spacing)| {
+        let (class, options) = class_of(rest)?;
+        Some((rest, class, options, spacing))
+    }) else {
+        return name.parse().map(Chosen::Named);
+    };
+    match (spacing_options(class, spacing), find(rest)) {
+        (Some(spaced), _) => {
+            let stated = options.iter().map(|(option, value)| ((*option).to_owned(), value.json()));
+            Ok(Chosen::Class(class, stated.chain(spaced).collect()))
+        }
+        (None, Some(sampler)) => Ok(Chosen::Named(Recipe { sampler, spacing })),
+        (None, None) => {
+            let expected = format!("a sampler that has this spacing; {} does not", class.name);
+            Err(Error::InvalidValue { field: "sampler", value: name.to_owned(), expected })
         }
     }
-    Err(Error::UnknownName { kind: "sampler", name: name.to_owned(), nearest: nearest_names(name) })
+}
+
+/// The class of a sampler or of its own name, which may lack its ending.
+fn class_of(name: &str) -> Option<(&'static Class, &'static [(&'static str, Setting)])> {
+    let sampler = find(name).map(SamplerName::as_str);
+    let equivalent = |(known, ..): &&Equivalent| Some(*known) == sampler || normal(known) == name;
+    if let Some((_, class, options)) = EQUIVALENTS.iter().find(equivalent) {
+        return Some((class, options));
+    }
+    let own = |class: &&&Class| {
+        sampler.is_none() && normal(class.name).trim_end_matches("scheduler") == name.trim_end_matches("scheduler")
+    };
+    CLASSES.iter().find(own).map(|class| (*class, &[][..]))
 }
 
 impl Setting {
@@ -98,84 +115,71 @@ impl Setting {
     }
 }
 
-/// No suffix, or one of the spacings.
-fn endings() -> impl Iterator<Item = (&'static str, Option<(&'static str, Setting)>)> {
-    let spacings = SPACINGS.iter().map(|(suffix, option, value)| (*suffix, Some((*option, *value))));
-    std::iter::once(("", None)).chain(spacings)
-}
-
-/// The options of a spacing; one curve excludes the others.
-fn spacing_options(
-    name: &str,
-    class: &Class,
-    spacing: Option<(&'static str, Setting)>,
-) -> Result<Vec<(String, Value)>> {
-    let Some((option, value)) = spacing else {
-        return Ok(Vec::new());
+/// The options of a spacing; one curve excludes the others. `None` if the class does not have it.
+fn spacing_options(class: &Class, spacing: Option<SpacingName>) -> Option<Vec<(String, Value)>> {
+    let curve = |option: &str| {
+        let stated = |curve: &&str| ((*curve).to_owned(), json!(*curve == option));
+        class.curves.contains(&option).then(|| class.curves.iter().map(stated).collect())
     };
-    let is_curve = option != "timestep_spacing";
-    if (is_curve && !class.curves.contains(&option)) || (!is_curve && !class.spaced) {
-        let expected = format!("a sampler that has this spacing; {} does not", class.name);
-        return Err(Error::InvalidValue { field: "sampler", value: name.to_owned(), expected });
+    let spaced = |name: &str| class.spaced.then(|| vec![("timestep_spacing".to_owned(), json!(name))]);
+    match spacing {
+        None => Some(Vec::new()),
+        Some(SpacingName::Karras) => curve("use_karras_sigmas"),
+        Some(SpacingName::Exponential) => curve("use_exponential_sigmas"),
+        Some(SpacingName::Beta) => curve("use_beta_sigmas"),
+        Some(SpacingName::Lu) => curve("use_lu_lambdas"),
+        Some(SpacingName::SgmUniform | SpacingName::Trailing) => spaced("trailing"),
+        Some(SpacingName::Leading) => spaced("leading"),
+        Some(SpacingName::Linspace) => spaced("linspace"),
+        Some(_) => None,
     }
-    let others = class.curves.iter().filter(|curve| is_curve && **curve != option);
-    let off = others.map(|curve| ((*curve).to_owned(), json!(false)));
-    Ok(off.chain([(option.to_owned(), value.json())]).collect())
-}
-
-/// Lower case, with single spaces for every separator, and without the ending of class names.
-fn normal(name: &str) -> String {
-    let spaced = name.to_lowercase().replace(['_', '-'], " ");
-    let words: Vec<&str> = spaced.split_whitespace().map(|word| word.trim_end_matches("scheduler")).collect();
-    words.join(" ")
-}
-
-fn nearest_names(name: &str) -> Vec<String> {
-    let spelled = SAMPLERS.iter().flat_map(|(names, ..)| names.iter());
-    let all: Vec<String> = spelled
-        .flat_map(|known| endings().map(move |(suffix, _)| format!("{known} {suffix}").trim_end().to_owned()))
-        .collect();
-    nearest(name, all.iter().map(String::as_str))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    fn class(name: &str) -> &'static str {
-        parse(name).expect("a known name").0.name
+    fn class(name: &str) -> (&'static str, Map<String, Value>) {
+        match parse(name).unwrap() {
+            Chosen::Class(class, options) => (class.name, options),
+            Chosen::Named(recipe) => panic!("{recipe}"),
+        }
     }
 
     #[test]
-    fn every_listed_name_parses() {
-        for (names, of, _) in SAMPLERS {
-            for name in *names {
-                assert_eq!(class(name), of.name, "{name}");
-            }
+    fn every_equivalent_and_every_class_parses() {
+        for (name, of, _) in EQUIVALENTS {
+            assert_eq!(class(name).0, of.name, "{name}");
         }
+        for of in CLASSES {
+            assert_eq!(class(of.name).0, of.name);
+        }
+        assert_eq!(class("EulerDiscrete").0, euler::CLASS.name);
     }
 
     #[test]
     fn spellings_of_one_sampler_agree() {
         for name in ["DPM++ 2M SDE Karras", "dpm++ 2m sde karras", "dpmpp_2m_sde_karras", "dpmpp_2m_sde karras"] {
-            let (class, options) = parse(name).expect("a known name");
-            assert_eq!(class.name, dpm_solver::CLASS.name);
+            let (class, options) = class(name);
+            assert_eq!(class, dpm_solver::CLASS.name);
             assert_eq!(options["algorithm_type"], "sde-dpmsolver++");
-            assert_eq!(options["use_karras_sigmas"], true);
+            assert_eq!((&options["use_karras_sigmas"], &options["use_beta_sigmas"]), (&json!(true), &json!(false)));
         }
-        assert_eq!(class("EulerDiscrete"), euler::CLASS.name);
-        assert_eq!(class("Heun Exponential"), heun::CLASS.name);
     }
 
     #[test]
-    fn an_unknown_name_comes_with_its_neighbours() {
-        let error = parse("DPM+ 2M Karas").expect_err("a typo").to_string();
+    fn what_diffusers_lacks_is_the_sampler_itself() {
+        for name in ["DPM++ 2S a Karras", "er_sde", "Euler AYS", "DPM++ 2M GITS", "dpmpp_3m_sde_exponential"] {
+            assert!(matches!(parse(name), Ok(Chosen::Named(recipe)) if recipe == name.parse().unwrap()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_spacing_that_nothing_has_is_refused() {
+        let error = parse("PLMS Karras").unwrap_err().to_string();
+        assert!(error.contains("PNDMScheduler"), "{error}");
+        let error = parse("DPM+ 2M Karas").unwrap_err().to_string();
         assert!(error.contains("DPM++ 2M Karras"), "{error}");
-    }
-
-    #[test]
-    fn a_spacing_that_the_class_does_not_have_is_refused() {
-        let error = parse("DDIM Karras").expect_err("no such option").to_string();
-        assert!(error.contains("DDIMScheduler"), "{error}");
     }
 }

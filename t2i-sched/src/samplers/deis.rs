@@ -23,7 +23,7 @@ enum Time {
 /// which moves its weights by up to 1e-4.
 ///
 /// A1111: none. ComfyUI: "deis" (`tab` of order 3). diffusers: `DEISMultistepScheduler` is another one, in lambda.
-/// <https://arxiv.org/abs/2204.13902>, eq. 15 and section 3.3
+/// <https://arxiv.org/abs/2204.13902>, eq. 15
 #[derive(Debug, Clone)]
 pub struct Deis {
     time: Time,

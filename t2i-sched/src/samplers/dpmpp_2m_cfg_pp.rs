@@ -9,7 +9,7 @@ use crate::{Denoise, Level, Memory, Sampler, Unconditional};
 /// DPM++ 2M to the guided `x0` along the unconditional noise, corrected by the difference between the guided answer and
 /// the unconditional one before. One call of the model a step; unguided it is DPM++ 2M.
 ///
-/// A1111, diffusers: none. ComfyUI: "dpmpp_2m_cfg_pp". <https://arxiv.org/abs/2406.08070>, appendix on DPM-Solver++
+/// A1111, diffusers: none. ComfyUI: "dpmpp_2m_cfg_pp". <https://arxiv.org/abs/2406.08070>, its form of DPM-Solver++ 2M
 #[derive(Debug, Clone)]
 pub struct DpmPlusPlus2mCfgPp {
     unconditional: Unconditional,

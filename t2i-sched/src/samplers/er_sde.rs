@@ -13,7 +13,7 @@ use crate::{Denoise, Level, Memory, Sampler};
 /// Both higher stages are of second order where there is no noise ([`ode`](Self::ode)): the third stage's slope is not
 /// moved to the latest level.
 ///
-/// A1111, diffusers: none. ComfyUI: "er_sde". <https://arxiv.org/abs/2309.06169>, algorithms 1 to 3; integrals are sums
+/// A1111, diffusers: none. ComfyUI: "er_sde". <https://arxiv.org/abs/2309.06169>, ER-SDE-Solver-1 to -3; integrals are sums
 /// over the left ends of equal parts there, 100 in the paper's code, 200 in ComfyUI's and here.
 #[derive(Debug, Clone)]
 pub struct ErSde {

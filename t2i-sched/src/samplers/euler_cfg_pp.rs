@@ -8,7 +8,7 @@ use crate::{Denoise, Level, Sampler, Unconditional};
 /// Euler's method to the guided `x0` along the unconditional noise, so that guidance does not leave the data: scales of
 /// guidance are those of interpolation, 0 to 1. One call of the model a step; unguided it is [`Euler`](super::Euler).
 ///
-/// A1111: "Euler CFG++" of forks, none of its own. ComfyUI: "euler_cfg_pp". diffusers: none.
+/// A1111, diffusers: none. ComfyUI: "euler_cfg_pp".
 /// <https://arxiv.org/abs/2406.08070>, algorithm 2
 #[derive(Debug, Clone)]
 pub struct EulerCfgPp {

@@ -10,7 +10,7 @@ use crate::{Denoise, Level, Memory, Sampler, Unconditional};
 /// equal distances in sigma it is Adams-Bashforth's of second order.
 ///
 /// A1111, diffusers: none. ComfyUI: "gradient_estimation", and "gradient_estimation_cfg_pp"
-/// ([`cfg_pp`](Self::cfg_pp)). <https://openreview.net/forum?id=o2ND9v0CeK>, algorithm 2, whose `gamma` is 2
+/// ([`cfg_pp`](Self::cfg_pp)). <https://openreview.net/forum?id=o2ND9v0CeK>, the gradient-estimation sampler, whose `gamma` is 2
 #[derive(Debug, Clone)]
 pub struct GradientEstimation {
     gamma: f64,

@@ -14,7 +14,8 @@ use crate::{Denoise, Level, Memory, Sampler, Unconditional};
 /// next one; the paper has no such step, and this is what ComfyUI runs.
 ///
 /// A1111, diffusers: none. ComfyUI: "res_multistep", "res_multistep_ancestral" ([`ancestral`](Self::ancestral)), and
-/// both with "_cfg_pp" ([`cfg_pp`](Self::cfg_pp)). <https://arxiv.org/abs/2308.02157>, section 3, multistep
+/// both with "_cfg_pp" ([`cfg_pp`](Self::cfg_pp)). <https://arxiv.org/abs/2308.02157>, the multistep solver of second
+/// order
 #[derive(Debug, Clone, Default)]
 pub struct ResMultistep {
     fresh: Option<Fresh>,

@@ -24,7 +24,7 @@ impl RestartInterval {
     }
 
     /// The paper's interval: `count` levels from `high` to `low`, both included, at equal distances in `sigma^(1/7)`.
-    /// <https://arxiv.org/abs/2306.14878>, section 3.2
+    /// <https://arxiv.org/abs/2306.14878>
     pub fn karras(low: Level, high: Level, count: usize, times: usize) -> Self {
         let root = |level: Level| (level.sigma / level.alpha).powf(1.0 / 7.0);
         let last = count.max(2) - 1;
@@ -70,8 +70,7 @@ fn nearest(levels: &[Level], ratio: f64) -> Option<usize> {
 ///
 /// The inner sampler should be one without history.
 ///
-/// A1111: "Restart" (its own rule for intervals). ComfyUI, diffusers: none. <https://arxiv.org/abs/2306.14878>,
-/// algorithm 1
+/// A1111: "Restart" (its own rule for intervals). ComfyUI, diffusers: none. <https://arxiv.org/abs/2306.14878>
 #[derive(Debug, Clone)]
 pub struct Restart<S> {
     sampler: S,

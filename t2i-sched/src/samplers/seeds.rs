@@ -7,7 +7,7 @@ use crate::level::scale;
 use crate::{Level, Noise};
 
 /// A step that looks at the model on its way. All its stages start from one latent and see one path of noise.
-/// <https://arxiv.org/abs/2305.14267>, section 3
+/// <https://arxiv.org/abs/2305.14267>
 pub(super) struct Stages<'a> {
     x: Tensor<4>,
     from: Level,
@@ -57,7 +57,7 @@ impl<'a> Stages<'a> {
 }
 
 /// `exp(-eta * h)`, and 1 without noise however long the way.
-fn decay(eta: f64, h: f64) -> f64 {
+pub(super) fn decay(eta: f64, h: f64) -> f64 {
     if eta == 0.0 { 1.0 } else { (-eta * h).exp() }
 }
 

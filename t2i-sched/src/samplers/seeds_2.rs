@@ -13,7 +13,7 @@ use crate::{Denoise, Level, Sampler};
 /// of second order and draws nothing.
 ///
 /// A1111, diffusers: none. ComfyUI: "seeds_2"; "exp_heun_2_x0" and "exp_heun_2_x0_sde" ([`heun`](Self::heun)).
-/// <https://arxiv.org/abs/2305.14267>, algorithm 2, in the clean latent
+/// <https://arxiv.org/abs/2305.14267>, SEEDS-2, in the clean latent
 #[derive(Debug, Clone)]
 pub struct Seeds2 {
     fresh: Fresh,

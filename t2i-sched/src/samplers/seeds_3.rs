@@ -12,7 +12,7 @@ use crate::{Denoise, Level, Sampler};
 /// none in a step to a clean latent, one and one in a step from pure noise. `eta` is the strength of the noise; with 0 it is DPM-Solver++(3S), of
 /// third order, and draws nothing.
 ///
-/// A1111, diffusers: none. ComfyUI: "seeds_3". <https://arxiv.org/abs/2305.14267>, algorithm 3, in the clean latent
+/// A1111, diffusers: none. ComfyUI: "seeds_3". <https://arxiv.org/abs/2305.14267>, SEEDS-3, in the clean latent
 #[derive(Debug, Clone)]
 pub struct Seeds3 {
     fresh: Fresh,

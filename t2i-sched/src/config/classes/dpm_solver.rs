@@ -88,8 +88,8 @@ fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
     Ok(algorithm)
 }
 
-/// A number, or what stands for minus infinity, which JSON cannot say.
-fn lambda_min(reader: &mut Reader) -> Result<f64> {
+/// `lambda_min_clipped`: a number, or what stands for minus infinity, which JSON cannot say.
+pub(super) fn lambda_min(reader: &mut Reader) -> Result<f64> {
     let value = reader.options.get("lambda_min_clipped", Value::Null)?;
     match &value {
         Value::Null => Ok(f64::NEG_INFINITY),
@@ -101,17 +101,22 @@ fn lambda_min(reader: &mut Reader) -> Result<f64> {
     }
 }
 
+/// How many timesteps there are without the noisiest, those below a `lambda`.
+pub(super) fn unclipped(learned: &Learned, lambda_min: f64) -> usize {
+    let schedule = &learned.schedule;
+    (0..schedule.len()).filter(|t| schedule.level(*t).lambda() >= lambda_min).count()
+}
+
 impl Scheduler for Dpm {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
         at_most_timesteps(steps, learned, CLASS.name)?;
         let schedule = &learned.schedule;
         let sigmas = schedule.sigmas();
-        let clipped = (0..schedule.len()).filter(|t| schedule.level(*t).lambda() < self.lambda_min).count();
         let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
         let rounded = self.rounded && matches!(self.visits.curve, Curve::Karras | Curve::Lu);
         let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
             Some(curve) => (curve_timesteps(&curve, &sigmas, rounded), curve),
-            None => multistep(learned, &self.visits, steps, schedule.len() - clipped),
+            None => multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min)),
         };
         preserving(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
     }

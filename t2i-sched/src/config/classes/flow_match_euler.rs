@@ -10,7 +10,7 @@ use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{MOST_STEPS, at_most, flow};
 use super::super::reader::{Flow, Reader, VisitOptions};
 use super::super::{Arguments, Learned};
-use crate::samplers::{Consistency, Euler};
+use crate::samplers::{Euler, Renoise};
 use crate::{BoxedSampler, Level, Plan, Prediction, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
@@ -58,7 +58,7 @@ impl Scheduler for FlowMatchEuler {
 
     fn sampler(&self, _: &Learned, _: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
         match self.stochastic {
-            true => Box::new(Consistency::new(noise)),
+            true => Box::new(Renoise::new(noise)),
             false => Box::new(Euler),
         }
     }

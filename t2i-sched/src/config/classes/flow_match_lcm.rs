@@ -11,7 +11,7 @@ use super::super::plans::{MOST_STEPS, at_most, flow};
 use super::super::reader::{Flow, Reader};
 use super::super::{Arguments, Learned};
 use super::flow_match_euler::CURVES;
-use crate::samplers::Consistency;
+use crate::samplers::Renoise;
 use crate::{BoxedSampler, Plan, Prediction, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
@@ -55,6 +55,6 @@ impl Scheduler for FlowMatchLcm {
     }
 
     fn sampler(&self, _: &Learned, _: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
-        Box::new(Consistency::new(noise))
+        Box::new(Renoise::new(noise))
     }
 }
