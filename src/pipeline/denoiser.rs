@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use t2i_core::{Error, Result};
-use t2i_sched::{Level, Plan, Prediction, cfg, rescale};
+use t2i_sched::{Level, Plan, Prediction, Unconditional, cfg, rescale};
 use t2i_unet::{Conditioning, UNet};
 
 use crate::finite::is_finite;
@@ -17,6 +17,8 @@ pub(super) struct Denoiser<'a> {
     pub(super) plan: Plan,
     pub(super) guidance: Option<f64>,
     pub(super) guidance_rescale: f64,
+    /// Where the unconditional answer is left for samplers that look for it.
+    pub(super) unconditional: Unconditional,
     /// Inpainting models: mask and masked picture. `[images, 5, height, width]`
     pub(super) masked_picture: Option<Tensor<4>>,
 }
@@ -32,7 +34,11 @@ impl Denoiser<'_> {
             None => input,
         };
         let output = match self.guidance {
-            Some(scale) => self.guided(input, timestep, scale),
+            Some(scale) => {
+                let [uncond, cond] = self.both(input, timestep);
+                self.unconditional.put(self.prediction.x0(uncond.clone(), x.clone(), level));
+                self.guided(cond, uncond, scale)
+            }
             None => self.predict(input, timestep),
         };
         match is_finite(&output) {
@@ -44,10 +50,13 @@ impl Denoiser<'_> {
         }
     }
 
-    /// Both halves of classifier-free guidance in one batch.
-    fn guided(&self, input: Tensor<4>, timestep: f64, scale: f64) -> Tensor<4> {
+    /// Both halves of classifier-free guidance in one batch: without the prompts, and with them.
+    fn both(&self, input: Tensor<4>, timestep: f64) -> [Tensor<4>; 2] {
         let output = self.predict(Tensor::cat(vec![input.clone(), input], 0), timestep);
-        let [uncond, cond]: [Tensor<4>; 2] = output.chunk(2, 0).try_into().expect("an even batch has two halves");
+        output.chunk(2, 0).try_into().expect("an even batch has two halves")
+    }
+
+    fn guided(&self, cond: Tensor<4>, uncond: Tensor<4>, scale: f64) -> Tensor<4> {
         let guided = cfg(cond.clone(), uncond, scale);
         match self.guidance_rescale > 0.0 {
             true => rescale(guided, cond, self.guidance_rescale),

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use t2i_core::Result;
-use t2i_sched::{BoxedSampler, Plan, Progress, SharedNoise, try_steps};
+use t2i_sched::{BoxedSampler, Plan, Progress, SharedNoise, Unconditional, try_steps};
 
 use super::blend::Blend;
 use super::conditioning::Told;
@@ -50,9 +50,13 @@ impl<'a> Run<'a> {
         let random = SharedNoise::seeded_each(&request.seeds);
         let mut starter = Starter { pipeline, request, settings: &settings, plan: &plan, random: random.clone() };
         let Origin { x, noise, kept } = starter.origin()?;
+        let unconditional = Unconditional::default();
         let sampler = match sampler {
             Some(sampler) => sampler,
-            None => Box::new(pipeline.scheduler.clone().with_eta(request.eta).sampler(&plan, &random)),
+            None => {
+                let scheduler = pipeline.scheduler.clone().with_eta(request.eta).with_unconditional(&unconditional);
+                scheduler.sampler(&plan, &random)
+            }
         };
         let (sampler, masked_picture) = keep(sampler, kept, &noise, &plan);
         let mut denoiser = Denoiser {
@@ -62,6 +66,7 @@ impl<'a> Run<'a> {
             plan: plan.clone(),
             guidance: settings.guidance,
             guidance_rescale: request.guidance_rescale,
+            unconditional,
             masked_picture,
         };
         let denoise = move |x, level| denoiser.denoise(x, level);

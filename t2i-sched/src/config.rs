@@ -1,5 +1,6 @@
 //! `scheduler_config.json` of diffusers, whole: which schedule, which levels, which sampler.
 
+mod absent;
 mod class;
 mod classes;
 mod known;
@@ -11,7 +12,7 @@ mod reader;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use t2i_core::{Error, Options, Result};
+use t2i_core::{Error, Options, Result, nearest};
 
 pub use names::sampler_names;
 
@@ -65,10 +66,12 @@ struct Learned {
 /// What diffusers takes as an argument of a call, and no file says.
 #[derive(Debug, Clone, Default)]
 struct Arguments {
-    /// DDIM: the share of the noise that is drawn anew.
-    eta: f64,
+    /// DDIM: the share of the noise that is drawn anew. TCD: its `gamma`. The default is the class's.
+    eta: Option<f64>,
     /// Where a guided model leaves its unconditional answer.
     unconditional: Unconditional,
+    /// Flow matching: the shift for the size of the picture.
+    mu: Option<f64>,
 }
 
 impl SchedulerConfig {
@@ -81,7 +84,7 @@ impl SchedulerConfig {
     pub fn from_options(mut options: Options) -> Result<Self> {
         let class: Value = options.require("_class_name")?;
         let Some(class) = class.as_str().and_then(Class::from_name) else {
-            return Err(options.unsupported("_class_name", &class, &Class::names().join(" or ")));
+            return Err(unsupported(&options, &class));
         };
         let stated = |option: &&str| Some(((*option).to_owned(), options.peek(option)?.clone()));
         let explicit = KNOWN_OPTIONS.iter().filter_map(stated).collect();
@@ -150,14 +153,21 @@ impl SchedulerConfig {
         Self::build(self.origin.clone(), self.source, explicit, overrides, self.arguments.clone())
     }
 
-    /// DDIM with this `eta`, 0 unless set; other samplers ignore it, as in diffusers' pipelines.
+    /// DDIM with this `eta`, 0 unless set, or TCD with this `gamma`, 0.3 unless set; other samplers ignore it, as in
+    /// diffusers' pipelines, which always set it, to 0 by themselves.
     pub fn with_eta(self, eta: f64) -> Self {
-        Self { arguments: Arguments { eta, ..self.arguments }, ..self }
+        Self { arguments: Arguments { eta: Some(eta), ..self.arguments }, ..self }
     }
 
     /// The sampler finds the unconditional answer of a guided model in `slot`, if it is one that looks for it (CFG++).
     pub fn with_unconditional(self, slot: &Unconditional) -> Self {
         Self { arguments: Arguments { unconditional: slot.clone(), ..self.arguments }, ..self }
+    }
+
+    /// Flow matching for a picture of this `mu`, which [`spacing::flow::mu`](crate::spacing::flow::mu) finds: what
+    /// `use_dynamic_shifting` asks for, and nothing without it.
+    pub fn with_mu(self, mu: f64) -> Self {
+        Self { arguments: Arguments { mu: Some(mu), ..self.arguments }, ..self }
     }
 
     /// The config as diffusers' Stable Diffusion 1.x and 2.x pipelines run it: whatever the file says, they set
@@ -198,7 +208,8 @@ impl SchedulerConfig {
     /// The levels of a run of `steps` steps: diffusers' `set_timesteps(steps)`.
     ///
     /// # Errors
-    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more.
+    /// If `steps` is 0, more than the class can make of the model's levels, or the class needs more; if
+    /// `use_dynamic_shifting` is true and there is no [`mu`](Self::with_mu).
     pub fn plan(&self, steps: usize) -> Result<Plan> {
         self.scheduler.plan(&self.learned, steps, &self.arguments)
     }
@@ -218,4 +229,15 @@ impl SchedulerConfig {
     pub fn sampler(&self, plan: &Plan, noise: &SharedNoise) -> BoxedSampler<'static> {
         self.scheduler.sampler(&self.learned, plan, noise.clone(), &self.arguments)
     }
+}
+
+/// The error for a class that is not supported: one of diffusers for other things than images, or of nobody.
+fn unsupported(options: &Options, class: &Value) -> Error {
+    let name = class.as_str().unwrap_or_default();
+    let supported = Class::names().join(" or ");
+    let expected = match absent::reason(name) {
+        Some(reason) => format!("{supported}; diffusers' {name} {reason}"),
+        None => format!("{supported} (nearest: {})", nearest(name, Class::names()).join(", ")),
+    };
+    options.unsupported("_class_name", class, &expected)
 }

@@ -28,6 +28,18 @@ impl Level {
         Self { alpha: alpha_cumprod.sqrt(), sigma: (1.0 - alpha_cumprod).sqrt() }
     }
 
+    /// [`vp`](Self::vp) with both parts rounded as torch rounds them in f32. Where hardly any image is left, a model of
+    /// the noise multiplies what the last bit holds.
+    pub(crate) fn vp_f32(alpha_cumprod: f32) -> Self {
+        Self { alpha: f64::from(alpha_cumprod.sqrt()), sigma: f64::from((1.0 - alpha_cumprod).sqrt()) }
+    }
+
+    /// The variance-preserving level of this variance-exploding `sigma`, rounded as torch rounds it in f32.
+    pub(crate) fn vp_of_sigma_f32(sigma: f32) -> Self {
+        let alpha = 1.0 / (sigma * sigma + 1.0).sqrt();
+        Self { alpha: f64::from(alpha), sigma: f64::from(sigma * alpha) }
+    }
+
     /// The variance-exploding level of standard deviation `sigma`.
     pub fn ve(sigma: f64) -> Self {
         Self { alpha: 1.0, sigma }

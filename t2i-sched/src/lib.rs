@@ -10,8 +10,9 @@
 //! | what does the network's output mean | [`Prediction`] |
 //! | how to get from one level to the next | [`Sampler`]: a struct of [`samplers`], or a closure |
 //!
-//! A diffusers `scheduler_config.json` answers all of them: [`SchedulerConfig`]. Its trajectories are those of
-//! diffusers to 1e-5, and [`Generator`]'s noise is torch's.
+//! A diffusers `scheduler_config.json` answers all of them: [`SchedulerConfig`]. So does a name, as "DPM++ 2M SDE Karras":
+//! [`Recipe`]. Trajectories are those of diffusers and k-diffusion to 1e-5, and [`Generator`]'s noise is torch's. A run can
+//! be saved in the middle: [`Steps::save`].
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -46,6 +47,7 @@ mod level;
 mod memory;
 mod names;
 mod noise;
+mod numpy;
 mod plan;
 mod prediction;
 mod sampler;
@@ -58,10 +60,10 @@ pub use guidance::{Unconditional, cfg, rescale};
 pub use level::Level;
 pub use memory::{Keep, Memory, State};
 pub use names::{Recipe, SamplerName, Setup, SpacingName};
-pub use noise::{Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
+pub use noise::{Brownian, BrownianTree, Counter, Generator, Noise, Philox, Seeded, SharedNoise, Variation};
 pub use plan::Plan;
-pub use prediction::Prediction;
-pub use sampler::{BoxedSampler, Denoise, Progress, Sampler, steps, try_steps};
+pub use prediction::{Prediction, Unscaled};
+pub use sampler::{BoxedSampler, Denoise, Progress, Sampler, Steps, steps, try_steps};
 pub use schedule::{Schedule, cosine, exponential, laplace, linear, scaled_linear, sigmoid, zero_terminal_snr};
 
 /// The examples of the guide compile and run.

@@ -1,5 +1,7 @@
 //! What a run remembers, so that it can be saved in the middle and go on in another process, on another device.
 
+mod bytes;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use burn::tensor::{Device, Tensor, TensorData};

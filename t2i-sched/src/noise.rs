@@ -1,9 +1,12 @@
 //! Noise, made on the host so that a seed gives the same picture on every device.
 
+mod brownian;
+mod brownian_tree;
 mod counter;
 mod mt19937;
 mod normal;
 mod philox;
+mod seed_sequence;
 mod variation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Level, Memory};
 
+pub use brownian::Brownian;
+pub use brownian_tree::BrownianTree;
 pub use counter::Counter;
 pub use normal::Generator;
 pub use philox::Philox;
@@ -29,6 +34,13 @@ pub trait Noise {
         self.sample(shape, device)
     }
 
+    /// A seed for another source. [`Generator`] draws diffusers' `torch.randint(0, 2 ** 63 - 1, [])`; others take the bits
+    /// of a sample.
+    fn seed(&mut self) -> u64 {
+        let sample = self.sample([1, 1, 1, 2], &Device::default()).into_data();
+        sample.iter::<f32>().fold(0, |seed, value| seed << 32 | u64::from(value.to_bits()))
+    }
+
     /// Shows what the source remembers, if a run is to be saved with it.
     fn remember(&mut self, memory: &mut Memory<'_>) {
         let _ = memory;
@@ -40,6 +52,10 @@ impl Noise for Generator {
     fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
         let values = self.randn(shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    fn seed(&mut self) -> u64 {
+        self.randint63()
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
@@ -79,6 +95,11 @@ impl<N: Noise> Noise for Vec<N> {
 
     fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
         each(self, shape, |source, shape| source.between(from, to, shape, device))
+    }
+
+    /// That of the first.
+    fn seed(&mut self) -> u64 {
+        self.first_mut().map_or(0, Noise::seed)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
@@ -162,6 +183,10 @@ impl Noise for SharedNoise {
 
     fn between(&mut self, from: Level, to: Level, shape: [usize; 4], device: &Device) -> Tensor<4> {
         self.source().between(from, to, shape, device)
+    }
+
+    fn seed(&mut self) -> u64 {
+        self.source().seed()
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {

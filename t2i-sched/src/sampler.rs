@@ -125,6 +125,11 @@ pub struct Steps<'a, S, D> {
 }
 
 impl<S: Sampler, D> Steps<'_, S, D> {
+    /// The latent as it stands, `[batch, channels, height, width]`; `None` after a failure.
+    pub fn latent(&self) -> Option<Tensor<4>> {
+        self.x.clone()
+    }
+
     /// Saves the run as it stands between two steps, and `noise` with it: the source that its sampler draws from.
     pub fn save(&mut self, noise: &mut SharedNoise) -> State {
         let mut state = State::default();

@@ -40,7 +40,7 @@ fn an_option_of_no_class_is_refused_with_its_neighbours() {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     let cases = [
-        ("LMSDiscrete", json!({}), "_class_name"),
+        ("ScoreSdeVe", json!({}), "_class_name"),
         ("DDIM", json!({ "beta_schedule": "exp" }), "beta_schedule"),
         ("DDIM", json!({ "prediction_type": "flow" }), "prediction_type"),
         ("PNDM", json!({ "prediction_type": "sample" }), "prediction_type"),
@@ -52,7 +52,24 @@ fn what_is_not_supported_is_refused_by_name() {
         ("DDIM", json!({ "beta_end": 3.0 }), "beta_end"),
         ("DDIM", json!({ "clip_sample": "yes" }), "clip_sample"),
         ("DDPM", json!({ "variance_type": "learned_range" }), "variance_type"),
-        ("DDPM", json!({ "variance_type": "fixed_large_log" }), "variance_type"),
+        ("DDPM", json!({ "variance_type": "fixed_large_log" }), "fixed_large, because"),
+        ("DDPM", json!({ "variance_type": "learned" }), "twice the channels"),
+        ("IPNDM", json!({ "trained_betas": [0.1, 0.2] }), "trained_betas"),
+        ("UnCLIP", json!({ "variance_type": "learned_range" }), "twice the channels"),
+        ("UnCLIP", json!({ "prediction_type": "v_prediction" }), "prediction_type"),
+        ("UnCLIP", json!({ "beta_schedule": "linear" }), "squaredcos_cap_v2"),
+        ("DDPMWuerstchen", json!({ "scaler": 0.0 }), "scaler"),
+        ("CMStochasticIterative", json!({ "sigma_max": 0.001 }), "above sigma_min"),
+        ("CMStochasticIterative", json!({ "num_train_timesteps": 1 }), "num_train_timesteps"),
+        ("DDIMInverse", json!({ "timestep_spacing": "linspace" }), "leading or trailing"),
+        ("DDIMInverse", json!({ "prediction_type": "sample" }), "set_alpha_to_one"),
+        ("DDIMInverse", json!({ "rescale_betas_zero_snr": true }), "v_prediction or sample"),
+        ("DPMSolverMultistepInverse", json!({ "algorithm_type": "sde-dpmsolver++" }), "algorithm_type"),
+        ("DPMSolverMultistepInverse", json!({ "use_flow_sigmas": true }), "use_flow_sigmas"),
+        ("SASolver", json!({ "tau_func": "lambda t: 1" }), "tau_func"),
+        ("SASolver", json!({ "predictor_order": 5 }), "predictor_order"),
+        ("SASolver", json!({ "corrector_order": 0 }), "corrector_order"),
+        ("SASolver", json!({ "thresholding": true, "algorithm_type": "noise_prediction" }), "thresholding"),
         ("EulerDiscrete", json!({ "interpolation_type": "cubic" }), "interpolation_type"),
         ("EulerDiscrete", json!({ "timestep_type": "odd" }), "timestep_type"),
         ("EulerDiscrete", json!({ "final_sigmas_type": "max" }), "final_sigmas_type"),
@@ -78,6 +95,23 @@ fn what_is_not_supported_is_refused_by_name() {
 }
 
 #[test]
+fn a_class_for_other_things_is_told_from_a_class_of_nobody() {
+    let cases = [
+        ("CosineDPMSolverMultistep", "is for audio"),
+        ("CogVideoXDPM", "is for video"),
+        ("VQDiffusion", "discrete tokens"),
+        ("RFD4Proteina", "proteins"),
+        ("RePaint", "DDIMScheduler or DDPMScheduler"),
+        ("KarrasVe", "HeunDiscreteScheduler"),
+        ("ScoreSdeVe", "networks of scores"),
+        ("DDIMM", "nearest: DDIMScheduler"),
+    ];
+    for (name, reason) in cases {
+        refused(class(name, json!({})), &["_class_name", reason, "EulerDiscreteScheduler"]);
+    }
+}
+
+#[test]
 fn a_third_order_that_the_reference_lacks_is_refused() {
     let options = json!({ "algorithm_type": "sde-dpmsolver", "solver_order": 3, "final_sigmas_type": "sigma_min" });
     refused(class("DPMSolverMultistep", options), &["solver_order", "1 to 2"]);
@@ -94,6 +128,13 @@ fn numbers_of_steps_are_checked() {
         ("DPMSolverMultistep", json!({ "timestep_spacing": "leading" }), 1000, "level of its own"),
         ("UniPCMultistep", json!({}), 1001, "1 to 1000"),
         ("LCM", json!({}), 51, "1 to 50"),
+        ("UnCLIP", json!({}), 1, "2 to"),
+        ("IPNDM", json!({}), 0, "1 to"),
+        ("DDPMWuerstchen", json!({}), 1000, "level of its own"),
+        ("CMStochasticIterative", json!({}), 41, "1 to 40"),
+        ("DDIMInverse", json!({ "steps_offset": 1 }), 1000, "steps_offset"),
+        ("DPMSolverMultistepInverse", json!({ "use_exponential_sigmas": true }), 50, "of its own"),
+        ("SASolver", json!({}), 1001, "1 to 1000"),
         ("LCM", json!({ "original_inference_steps": 4 }), 5, "1 to 4"),
     ];
     for (name, options, steps, expected) in limits {

@@ -5,8 +5,8 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use t2i_sched::samplers::{
-    Deis, DpmAlgorithm, DpmCorrection, DpmSolver, ErSde, Fresh, GradientEstimation, Heun, Ipndm, Restart,
-    SaSecondOrder, SaSolver, Seeds2, Seeds3, UniPc, UniPcNorm,
+    Deis, Dpm2, Dpm2Ancestral, DpmAlgorithm, DpmCorrection, DpmFast, DpmSolver, Dpmpp2sAncestral, DpmppSde, ErSde,
+    Fresh, GradientEstimation, Heun, Ipndm, Lms, Restart, SaSecondOrder, SaSolver, Seeds2, Seeds3, UniPc, UniPcNorm,
 };
 use t2i_sched::{BoxedSampler, Generator, Level, Noise, Sampler, SamplerName, Setup, SharedNoise, steps};
 
@@ -27,6 +27,9 @@ const ORDERS: &[(&str, f64, Levels)] = &[
     ("DPM2", 2.0, in_lambda),
     ("LMS", 4.0, in_lambda),
     ("DPM++ 2M", 2.0, in_lambda),
+    ("DPM fast", 3.0, in_lambda),
+    // It chooses its steps, but none that goes beyond the next level: here those are all.
+    ("DPM adaptive", 3.0, in_lambda),
     ("DDIM", 1.0, in_lambda),
     // The corrector lifts the order of the predictor, 3, by one: https://arxiv.org/abs/2302.04867, section 3.
     ("UniPC", 4.0, from_nothing),
@@ -69,6 +72,11 @@ fn from_nothing(n: usize) -> Vec<Level> {
 /// [`from_nothing`] at variance-preserving levels.
 fn from_nothing_vp(n: usize) -> Vec<Level> {
     from_nothing(n).into_iter().map(Level::to_vp).collect()
+}
+
+/// [`in_lambda`] at flow levels.
+fn in_lambda_flow(n: usize) -> Vec<Level> {
+    in_lambda(n).into_iter().map(|level| Level::flow(level.sigma / (1.0 + level.sigma))).collect()
 }
 
 /// Steps of equal sigma from 4 to 1.
@@ -222,6 +230,7 @@ fn every_deterministic_sampler_is_of_its_order() {
 #[test]
 fn orders_are_those_of_the_papers() {
     let (lambda, vp, sigma) = (Course::new(in_lambda), Course::new(from_nothing_vp), Course::new(in_sigma));
+    let flow = Course::new(in_lambda_flow);
     let finely = || ErSde::ode().points(20_000);
     let silent = || Fresh::new(noise(0)).eta(0.0);
     let sa = |p, c| SaSolver::new(silent(), |_, _| 0.0).orders(p, c);
@@ -230,6 +239,28 @@ fn orders_are_those_of_the_papers() {
     };
     let (midpoint, heun) = (DpmCorrection::Midpoint, DpmCorrection::Heun);
     let orders = [
+        ("LMS 1", 1.0, lambda.order(|_: &[Level]| Lms::new(1))),
+        ("LMS 2", 2.0, lambda.order(|_: &[Level]| Lms::new(2))),
+        ("DPM2 a", 2.0, lambda.order(|_: &[Level]| Dpm2Ancestral::new(silent()))),
+        ("DPM++ 2S a", 2.0, lambda.order(|_: &[Level]| Dpmpp2sAncestral::new(silent()))),
+        ("DPM++ SDE", 2.0, lambda.order(|_: &[Level]| DpmppSde::new(silent()))),
+        ("DPM++ 2M SDE", 2.0, lambda.order(|_: &[Level]| DpmSolver::sde(silent()))),
+        ("LMS 1, VP", 1.0, vp.order(|_: &[Level]| Lms::new(1))),
+        ("LMS 2, VP", 2.0, vp.order(|_: &[Level]| Lms::new(2))),
+        ("DPM2, VP", 2.0, vp.order(|_: &[Level]| Dpm2)),
+        ("DPM2 a, VP", 2.0, vp.order(|_: &[Level]| Dpm2Ancestral::new(silent()))),
+        ("DPM++ 2S a, VP", 2.0, vp.order(|_: &[Level]| Dpmpp2sAncestral::new(silent()))),
+        ("DPM++ SDE, VP", 2.0, vp.order(|_: &[Level]| DpmppSde::new(silent()))),
+        ("DPM++ 2M SDE, VP", 2.0, vp.order(|_: &[Level]| DpmSolver::sde(silent()))),
+        ("DPM fast, VP", 3.0, vp.order(|_: &[Level]| DpmFast::new(6 * STEPS))),
+        ("LMS 1, flow", 1.0, flow.order(|_: &[Level]| Lms::new(1))),
+        ("LMS 2, flow", 2.0, flow.order(|_: &[Level]| Lms::new(2))),
+        ("DPM2, flow", 2.0, flow.order(|_: &[Level]| Dpm2)),
+        ("DPM2 a, flow", 2.0, flow.order(|_: &[Level]| Dpm2Ancestral::new(silent()))),
+        ("DPM++ 2S a, flow", 2.0, flow.order(|_: &[Level]| Dpmpp2sAncestral::new(silent()))),
+        ("DPM++ SDE, flow", 2.0, flow.order(|_: &[Level]| DpmppSde::new(silent()))),
+        ("DPM++ 2M SDE, flow", 2.0, flow.order(|_: &[Level]| DpmSolver::sde(silent()))),
+        ("DPM fast, flow", 3.0, flow.order(|_: &[Level]| DpmFast::new(6 * STEPS))),
         ("Heun, VP", 2.0, vp.order(|_: &[Level]| Heun)),
         ("DPM++ 2M, VP", 2.0, dpm(|| DpmAlgorithm::Data, midpoint, 2)),
         ("DPM++ 2M heun, VP", 2.0, dpm(|| DpmAlgorithm::Data, heun, 2)),

@@ -66,16 +66,31 @@ fn config(case: &Value) -> SchedulerConfig {
         Some(from) => read(from).with_sampler(case["name"].as_str().unwrap()).unwrap(),
         None => read(&case["config"]),
     };
-    config.with_eta(case["eta"].as_f64().unwrap_or(0.0))
+    let config = match case.get("eta") {
+        Some(Value::Null) => config, // the default of the class's step, and not the pipelines'
+        eta => config.with_eta(eta.map_or(0.0, |eta| eta.as_f64().unwrap())),
+    };
+    match case["mu"].as_f64() {
+        Some(mu) => config.with_mu(mu),
+        None => config,
+    }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-/// diffusers lists every timestep of Heun's but the first twice.
+/// The classes that list two timesteps a step, but one for the last.
+const PAIRS: &[&str] = &[
+    "HeunDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+];
+
 fn without_pairs(timesteps: Vec<f64>, class: &str) -> Vec<f64> {
-    if class == "HeunDiscreteScheduler" { timesteps.into_iter().step_by(2).collect() } else { timesteps }
+    if PAIRS.contains(&class) { timesteps.into_iter().step_by(2).collect() } else { timesteps }
 }
 
 fn plans(case: &Value, config: &SchedulerConfig) -> (Plan, Plan) {
@@ -133,24 +148,41 @@ fn check(case: &Value, image: &Tensor<4>, expected: &(Vec<usize>, Vec<f32>)) -> 
     }
 }
 
-#[test]
-fn trajectories_are_those_of_diffusers() {
+/// The cases of one file, and at least so many of them.
+fn trajectories_are_those_of(set: &str, at_least: usize) {
     let cases: Vec<Value> =
-        serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}trajectories.json")).unwrap()).unwrap();
-    let expected = load("trajectories");
+        serde_json::from_str(&std::fs::read_to_string(format!("{GOLDEN}{set}.json")).unwrap()).unwrap();
+    let expected = load(set);
     let image = tensor(&expected["image"]);
     let mut failures = Vec::new();
     for (i, case) in cases.iter().enumerate() {
         match check(case, &image, &expected[&i.to_string()]) {
             Ok(error) => {
                 let class = case["config"]["_class_name"].as_str().unwrap();
-                parity("sampler, every step", &format!("{class}, case {i}"), TRAJECTORY, error);
+                let set = set.trim_start_matches("trajectories").trim_start_matches('_');
+                parity("sampler, every step", &format!("{class}, case {set}{i}"), TRAJECTORY, error);
             }
             Err(failure) => failures.push(format!("{i} {}: {failure}", case["config"])),
         }
     }
-    assert!(cases.len() > 600);
+    assert!(cases.len() >= at_least);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+#[test]
+fn trajectories_are_those_of_diffusers() {
+    trajectories_are_those_of("trajectories", 600);
+}
+
+#[test]
+fn trajectories_of_more_classes_are_those_of_diffusers() {
+    trajectories_are_those_of("trajectories_multi", 150);
+    trajectories_are_those_of("trajectories_more", 350);
+}
+
+#[test]
+fn trajectories_of_flow_matching_and_edm_are_those_of_diffusers() {
+    trajectories_are_those_of("trajectories_flow", 350);
 }
 
 #[test]

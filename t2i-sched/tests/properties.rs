@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde_json::json;
 use t2i_core::Options;
 use t2i_sched::samplers::{DpmSolver, Euler, EulerAncestral};
+use t2i_sched::{BoxedSampler, Prediction, Schedule, samplers};
 use t2i_sched::{Denoise, Level, Noise, Plan, Sampler, SchedulerConfig, SharedNoise, sampler_names, steps, try_steps};
 
 fn device() -> Device {
@@ -85,7 +86,8 @@ fn run(config: &SchedulerConfig, plan: &Plan, seeds: &[u64]) -> Vec<f32> {
 
 #[test]
 fn a_batch_is_its_images_alone() {
-    for name in sampler_names() {
+    // DPM adaptive has one step size, and diffusers' DPM-Solver SDE one Brownian path for the whole batch.
+    for name in sampler_names().into_iter().filter(|name| !["DPM adaptive", "DPM++ SDE"].contains(name)) {
         for limits in [&[("clip_sample", json!(true))][..], &[("thresholding", json!(true))], &[]] {
             let set = |config: SchedulerConfig, (option, value): &(&str, _)| {
                 config.with_option(option, json!(value)).unwrap()
@@ -100,10 +102,10 @@ fn a_batch_is_its_images_alone() {
 
 #[test]
 fn levels_descend_to_a_clean_latent_or_the_cleanest_level() {
-    for name in sampler_names() {
+    for name in sampler_names().into_iter().filter(|name| !name.starts_with("DPM adaptive")) {
         for spacing in ["Linspace", "Leading", "Trailing"] {
             let Ok(config) = config().with_sampler(&format!("{name} {spacing}")) else {
-                assert_eq!(name, "LCM");
+                assert!(["LCM", "TCD"].contains(&name));
                 continue;
             };
             for n in [4, 5, 17, 50, 61] {
@@ -192,4 +194,42 @@ fn shared_noise_is_one_sequence() {
     step.step(x, Level::ve(2.0), Level::ve(1.0), &mut |x, level| mixture(x, level));
     (0..2).for_each(|_| _ = alone.randn(16));
     assert_eq!(values(whole.sample(shape, &device())), alone.randn(16)); // the sampler's draw came between
+}
+
+#[test]
+fn samplers_of_few_models_are_finite_everywhere() {
+    let noise = SharedNoise::seeded(1);
+    let ladder = || samplers::Ladder::new(Schedule::stable_diffusion(), 10, Level::CLEAN);
+    let inverse = |prediction| Box::new(samplers::DdimInverse::new(prediction, ladder())) as BoxedSampler<'_>;
+    let all = || -> Vec<BoxedSampler<'static>> {
+        vec![
+            Box::new(samplers::Ipndm::diffusers()),
+            Box::new(samplers::UnClip::new(noise.clone(), t2i_sched::cosine(1000))),
+            Box::new(samplers::Consistency::new(0.002, 0.5).noisy(noise.clone(), 1.0)),
+            inverse(Prediction::Epsilon),
+            inverse(Prediction::V),
+            inverse(Prediction::Sample),
+        ]
+    };
+    let (vp, clean, pure) = (Level::vp, Level::CLEAN, Level::vp(0.0));
+    let ways: [&[Level]; 8] = [
+        &[vp(0.3), vp(0.6), clean],
+        &[pure, vp(0.5), clean],
+        &[pure, clean],
+        &[vp(0.3), vp(0.3), vp(0.3)],
+        &[vp(0.9), vp(0.3), vp(0.1)],
+        &[clean, vp(0.9), vp(0.3)],
+        &[Level::ve(14.6), Level::ve(3.0), Level::ve(0.5), clean],
+        &[Level::flow(1.0), Level::flow(0.5), Level::flow(0.0)],
+    ];
+    for levels in ways {
+        for (i, sampler) in all().into_iter().enumerate() {
+            let x = Tensor::<4>::ones([1, 1, 2, 2], &Device::flex());
+            let model = |x: Tensor<4>, level: Level| x.mul_scalar(level.alpha / level.norm().powi(2));
+            for step in t2i_sched::steps(sampler, x, levels, model) {
+                let found: Vec<f32> = step.x.into_data().try_into_vec().unwrap();
+                assert!(found.iter().all(|v| v.is_finite()), "sampler {i}, {levels:?}");
+            }
+        }
+    }
 }

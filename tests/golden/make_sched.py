@@ -62,6 +62,7 @@ def run(case):
     case["init_scale"] = float(scheduler.init_noise_sigma)
     timesteps = scheduler.timesteps
     noise = torch.randn(SHAPE, generator=generator)
+    torch.random.set_rng_state(generator.get_state())  # a class that knows no generator draws its seed from the global one
     if strength is None:
         x = noise * scheduler.init_noise_sigma
         if hasattr(scheduler, "set_begin_index"):
@@ -76,7 +77,7 @@ def run(case):
     case["timesteps"] = [float(t) for t in timesteps]
     step_args = cls.step.__code__.co_varnames
     kwargs = {"generator": generator} if "generator" in step_args else {}
-    if "eta" in step_args:
+    if "eta" in step_args and case.get("eta", 0.0) is not None:
         kwargs["eta"] = case.get("eta", 0.0)
     path = [x]
     for i, t in enumerate(timesteps):
@@ -275,9 +276,10 @@ def cases():
                "steps": 5, "model": "nonlinear", "seed": 3}
 
 
-def trajectories():
+def write(name, cases):
+    """Runs the cases, and writes them and what came of them."""
     made, tensors = [], {}
-    for i, c in enumerate(cases()):
+    for i, c in enumerate(cases):
         try:
             tensors[str(i)] = run(c)
         except Exception:
@@ -286,9 +288,9 @@ def trajectories():
         made.append(c)
     tensors["image"] = image()
     lines = ",\n".join(json.dumps(c) for c in made)
-    (OUT / "trajectories.json").write_text(f"[\n{lines}\n]\n")
-    save_file(tensors, OUT / "trajectories.safetensors")
-    print(len(made), "trajectories")
+    (OUT / f"{name}.json").write_text(f"[\n{lines}\n]\n")
+    save_file(tensors, OUT / f"{name}.safetensors")
+    print(len(made), name)
 
 
 def noise():
@@ -329,7 +331,7 @@ def guidance():
 
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
-    trajectories()
+    write("trajectories", cases())
     noise()
     schedules()
     guidance()

@@ -67,6 +67,7 @@ pub(super) const KNOWN_OPTIONS: &[&str] = &[
     "schedule_mode",
     "scheduler_type",
     "set_alpha_to_one",
+    "set_alpha_to_zero",
     "shift",
     "shift_terminal",
     "sigma_data",

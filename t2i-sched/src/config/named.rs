@@ -45,8 +45,13 @@ impl Scheduler for Named {
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, on: &Arguments) -> BoxedSampler<'static> {
-        let eta = (on.eta > 0.0).then_some(on.eta);
-        let setup = Setup { eta, unconditional: on.unconditional.clone(), ..Setup::new(&plan.levels, &noise) };
+        let eta = on.eta.filter(|eta| *eta > 0.0);
+        let setup = Setup {
+            eta,
+            steps: plan.steps,
+            unconditional: on.unconditional.clone(),
+            ..Setup::new(&plan.levels, &noise)
+        };
         self.recipe.sampler.build(&setup)
     }
 }

@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 use t2i_core::{Error, Result};
 
 use super::class::{CLASSES, Class};
-use super::classes::{ddim, ddpm, dpm_solver, euler, euler_ancestral, heun, lcm, pndm, unipc};
+use super::classes::{
+    ddim, ddpm, deis, dpm_sde, dpm_solver, euler, euler_ancestral, heun, kdpm2, kdpm2_ancestral, lcm, lms, pndm,
+    sa_solver, tcd, unipc,
+};
 use crate::names::{endings, find, normal};
 use crate::{Recipe, SamplerName, SpacingName};
 
@@ -35,10 +38,14 @@ static EQUIVALENTS: &[Equivalent] = &[
     ("Euler", &euler::CLASS, &[]),
     ("Euler a", &euler_ancestral::CLASS, &[]),
     ("Heun", &heun::CLASS, &[]),
+    ("DPM2", &kdpm2::CLASS, &[]),
+    ("DPM2 a", &kdpm2_ancestral::CLASS, &[]),
+    ("LMS", &lms::CLASS, &[]),
     ("DDIM", &ddim::CLASS, &[]),
     ("DDPM", &ddpm::CLASS, &[]),
     ("PLMS", &pndm::CLASS, &[("skip_prk_steps", Flag(true))]),
     ("PNDM", &pndm::CLASS, &[]),
+    ("DPM++ SDE", &dpm_sde::CLASS, &[]),
     ("DPM++ 2M", &dpm_solver::CLASS, &[("algorithm_type", Name("dpmsolver++")), ("solver_order", Number(2))]),
     ("DPM++ 2M SDE", &dpm_solver::CLASS, &[("algorithm_type", Name("sde-dpmsolver++")), ("solver_order", Number(2))]),
     (
@@ -48,7 +55,10 @@ static EQUIVALENTS: &[Equivalent] = &[
     ),
     ("UniPC", &unipc::CLASS, &[]),
     ("UniPC BH2", &unipc::CLASS, &[("solver_type", Name("bh2"))]),
+    ("DEIS", &deis::CLASS, &[]),
+    ("SA-Solver", &sa_solver::CLASS, &[]),
     ("LCM", &lcm::CLASS, &[]),
+    ("TCD", &tcd::CLASS, &[]),
 ];
 
 /// The names that [`with_sampler`](super::SchedulerConfig::with_sampler) takes, A1111's spelling, without spacings and

@@ -1,14 +1,18 @@
 //! What the classes' `set_timesteps` share, with its roundings.
 
 mod curve;
+mod edm;
 mod exploding;
+mod flow;
 mod preserving;
 mod table;
 
 use t2i_core::{Error, Result};
 
 pub(super) use curve::{curve, curve_timesteps, final_sigma, sigma_to_timestep};
+pub(super) use edm::edm;
 pub(super) use exploding::{Interpolation, exploding};
+pub(super) use flow::flow;
 pub(super) use preserving::{multistep, preserving};
 pub(super) use table::{end_of_ladder, integer_timesteps, table};
 

@@ -1,6 +1,8 @@
 //! The options that several classes share, as types. What a class allows, and its defaults, it says itself.
 
 mod betas;
+mod edm;
+mod flow;
 mod visits;
 
 use serde::Serialize;
@@ -9,6 +11,8 @@ use serde_json::{Value, json};
 use t2i_core::{Options, Result};
 
 pub(super) use betas::{Betas, ZeroSnr};
+pub(super) use edm::Edm;
+pub(super) use flow::Flow;
 pub(super) use visits::{Curve, FinalSigma, Spacing, VisitOptions, Visits};
 
 use crate::samplers::Limit;

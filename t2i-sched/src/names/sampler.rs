@@ -15,6 +15,9 @@ pub struct SamplerName(&'static Row);
 pub struct Setup<'a> {
     /// The levels of the run.
     pub levels: &'a [Level],
+    /// How many steps were asked for. Most samplers take as many as there are levels; DPM fast makes this many calls of
+    /// the model instead.
+    pub steps: usize,
     /// Where stochastic samplers draw from.
     pub noise: &'a SharedNoise,
     /// Where a guided model leaves its unconditional answer, for the samplers of CFG++.
@@ -26,11 +29,22 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// A run over `levels` of a model that tells nothing beside its answer.
     pub fn new(levels: &'a [Level], noise: &'a SharedNoise) -> Self {
-        Self { levels, noise, unconditional: Unconditional::default(), eta: None }
+        Self {
+            levels,
+            steps: levels.len().saturating_sub(1),
+            noise,
+            unconditional: Unconditional::default(),
+            eta: None,
+        }
     }
 
     fn fresh(&self) -> Fresh {
         Fresh::new(self.noise.clone()).eta(self.eta.unwrap_or(1.0))
+    }
+
+    /// Where the run ends.
+    fn end(&self) -> Level {
+        self.levels.last().copied().unwrap_or(Level::CLEAN)
     }
 
     fn uncond(&self) -> Unconditional {
@@ -71,6 +85,23 @@ static ROWS: &[Row] = &[
         Box::new(DpmSolver::new(DpmAlgorithm::DataSde(s.fresh()), DpmCorrection::Heun, 2))
     }),
     row("DPM++ 3M SDE", "dpmpp_3m_sde", |s| Box::new(DpmSolver::sde_3m(s.fresh()))),
+    Row {
+        levels: Some(|low, high, calls| DpmFast::levels(calls, Level::ve(high), Level::ve(low))),
+        ..row("DPM fast", "dpm_fast", |s| {
+            let calls = calls_of_dpm_fast(s);
+            match s.eta {
+                Some(eta) if eta > 0.0 => Box::new(DpmFast::stochastic(calls, s.fresh(), s.end())),
+                _ => Box::new(DpmFast::new(calls)),
+            }
+        })
+    },
+    Row {
+        levels: Some(|low, high, _| vec![Level::ve(high), Level::ve(low)]),
+        ..row("DPM adaptive", "dpm_adaptive", |s| match s.eta {
+            Some(eta) if eta > 0.0 => Box::new(DpmAdaptive::stochastic(StepControl::default(), s.fresh())),
+            _ => Box::new(DpmAdaptive::new(StepControl::default())),
+        })
+    },
     row("DDIM", "ddim", |s| match s.eta {
         Some(eta) if eta > 0.0 => Box::new(Ddim::stochastic(eta, s.noise.clone())),
         _ => Box::new(Ddim::new()),
@@ -89,11 +120,13 @@ static ROWS: &[Row] = &[
     row("SEEDS-3", "seeds_3", |s| Box::new(Seeds3::new(s.fresh()))),
     row("Exp Heun 2", "exp_heun_2_x0", |s| Box::new(Seeds2::heun(s.fresh().eta(0.0)))),
     row("Exp Heun 2 SDE", "exp_heun_2_x0_sde", |s| Box::new(Seeds2::heun(s.fresh()))),
+    row("SA-Solver", "sa_solver", |s| Box::new(sa_solver(s))),
+    row("SA-Solver PECE", "sa_solver_pece", |s| Box::new(sa_solver(s).pece())),
     row("Restart", "restart", |s| {
         let intervals = RestartInterval::stable_diffusion(7.5, &Schedule::stable_diffusion(), s.levels);
         Box::new(Restart::new(Heun, intervals, s.noise.clone()))
     }),
-    row("LCM", "lcm", |s| Box::new(Lcm::unbounded(s.noise.clone()))),
+    row("LCM", "lcm", |s| Box::new(Renoise::new(s.noise.clone()))),
     row("Euler CFG++", "euler_cfg_pp", |s| Box::new(EulerCfgPp::new(s.uncond()))),
     row("Euler a CFG++", "euler_ancestral_cfg_pp", |s| Box::new(EulerAncestralCfgPp::new(s.fresh(), s.uncond()))),
     row("DPM++ 2M CFG++", "dpmpp_2m_cfg_pp", |s| Box::new(DpmPlusPlus2mCfgPp::new(s.uncond()))),
@@ -164,6 +197,24 @@ impl fmt::Debug for SamplerName {
 /// The sampler of a normal name.
 pub(crate) fn find(name: &str) -> Option<SamplerName> {
     SamplerName::all().find(|sampler| sampler.spellings().iter().any(|spelling| normal(spelling) == name))
+}
+
+/// What was asked for, if the levels are of as many calls, else the most calls that they are of.
+fn calls_of_dpm_fast(setup: &Setup<'_>) -> usize {
+    let groups = setup.levels.len().saturating_sub(1);
+    if setup.steps / 3 + 1 == groups { setup.steps } else { (3 * groups).saturating_sub(1) }
+}
+
+fn sa_solver(setup: &Setup<'_>) -> SaSolver {
+    SaSolver::new(setup.fresh(), |_, to| middle_of_schedule(to)).lower_order_final(setup.levels)
+}
+
+/// ComfyUI's: noise in the middle of Stable Diffusion's timesteps, from 20 % to 80 % of them.
+fn middle_of_schedule(to: Level) -> f64 {
+    let schedule = Schedule::stable_diffusion();
+    let last = (schedule.len() - 1) as f64;
+    let share = schedule.timestep(to) / last;
+    if (0.2..=0.8).contains(&share) { 1.0 } else { 0.0 }
 }
 
 /// The last steps are of falling orders, the very last of the first.

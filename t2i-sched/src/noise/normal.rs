@@ -48,6 +48,12 @@ impl Generator {
         (0..n).map(|_| self.uniform_f32()).collect()
     }
 
+    /// `torch.randint(0, 2 ** 63 - 1, [], generator=self)`: what k-diffusion and diffusers seed a Brownian path with, if
+    /// they are given no seed.
+    pub fn randint63(&mut self) -> u64 {
+        self.engine.next_u64() % i64::MAX.cast_unsigned()
+    }
+
     /// Shows the state of the generator.
     pub(super) fn keep(&mut self, memory: &mut Memory<'_>) {
         self.engine.keep(memory);

@@ -1,6 +1,7 @@
 //! DPM-Solver and DPM-Solver++, multistep.
 
 mod algorithm;
+mod singlestep;
 
 use std::collections::VecDeque;
 
@@ -9,9 +10,11 @@ use burn::tensor::Tensor;
 use super::Fresh;
 use super::exponential::{Caps, Integral};
 use crate::level::scale;
-use crate::{Denoise, Level, Memory, Noise, Sampler};
+use crate::{Denoise, Level, Memory, Sampler};
 
+use algorithm::Scalars;
 pub use algorithm::{DpmAlgorithm, DpmCorrection};
+pub use singlestep::DpmSinglestep;
 
 /// The multistep exponential integrator of order 1 to 3. It asks the model once a step.
 ///
@@ -24,6 +27,7 @@ pub use algorithm::{DpmAlgorithm, DpmCorrection};
 pub struct DpmSolver {
     algorithm: DpmAlgorithm,
     correction: DpmCorrection,
+    scalars: Scalars,
     order: usize,
     caps: Caps,
     /// What the third order takes from `phi_2(u) / u`.
@@ -53,7 +57,13 @@ impl DpmSolver {
     pub fn new(algorithm: DpmAlgorithm, correction: DpmCorrection, order: usize) -> Self {
         let half = if let DpmAlgorithm::DataSde(_) = algorithm { -0.5 } else { 0.5 };
         let order = order.clamp(1, 3);
-        Self { algorithm, correction, order, caps: Caps::default(), half, history: VecDeque::new() }
+        let (scalars, caps, history) = (Scalars::Double, Caps::default(), VecDeque::new());
+        Self { algorithm, correction, scalars, order, caps, half, history }
+    }
+
+    /// The ODE with the reference's f32 scalars, whose rounding grows in long steps up to more noise.
+    pub fn in_single_precision(self) -> Self {
+        Self { scalars: Scalars::Single, ..self }
     }
 
     /// Limits the order of the steps from these levels.
@@ -61,19 +71,12 @@ impl DpmSolver {
         Self { caps: Caps(caps), ..self }
     }
 
-    /// The order of a step: what is asked for, as far as history, caps and a finite `h` allow.
-    fn order_of(&self, from: Level, to: Level) -> usize {
-        let h = from.h(to);
-        let regular = if h.is_finite() && h != 0.0 { 3 } else { 1 };
-        self.order.min(self.history.len()).min(self.caps.at(from)).min(regular)
-    }
-
     /// The variable's integral over the step: `gain * (phi_1 * m + phi_2 * m' + phi_3 * m'')`.
     fn weighted(&self, from: Level, to: Level, step: Integral) -> Tensor<4> {
         let Integral { gain, u, whole, .. } = step;
         let m = |i: usize| self.history[i].1.clone();
         let lambda = |i: usize| self.history[i].0.lambda();
-        let order = self.order_of(from, to);
+        let order = self.order.min(self.history.len()).min(self.caps.order(from, to));
         if order == 1 {
             return scale(m(0), whole);
         }
@@ -105,16 +108,9 @@ impl Sampler for DpmSolver {
         }
         self.history.push_front((from, self.algorithm.variable().of(x.clone(), x0, from)));
         self.history.truncate(3);
-        let (step, deviation) = self.algorithm.integral(from, to);
+        let (step, deviation) = self.algorithm.integral_in(self.scalars, from, to);
         let moved = scale(x, step.keep) + self.weighted(from, to, step);
-        match &mut self.algorithm {
-            DpmAlgorithm::DataSde(fresh) => fresh.add(moved, from, to, deviation),
-            DpmAlgorithm::NoiseSde(noise) => {
-                let noise = noise.between(from, to, moved.dims(), &moved.device());
-                moved + scale(noise, deviation)
-            }
-            DpmAlgorithm::Data | DpmAlgorithm::Noise => moved,
-        }
+        self.algorithm.add_noise(moved, from, to, deviation)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {

@@ -8,7 +8,7 @@ use crate::level::scale;
 use crate::{Denoise, Level, Sampler};
 
 /// The single-step exponential integrator of second order with fresh noise in both of its stages, which fits a
-/// Brownian path. It asks the model twice a step, but once in a step to a clean latent.
+/// [`Brownian`](crate::Brownian) path. It asks the model twice a step, but once in a step to a clean latent.
 ///
 /// A1111: "DPM++ SDE", ComfyUI: "dpmpp_sde", diffusers: `DPMSolverSDEScheduler`. <https://arxiv.org/abs/2211.01095>,
 /// algorithm 1, with the noise of <https://github.com/crowsonkb/k-diffusion/blob/master/k_diffusion/sampling.py>,

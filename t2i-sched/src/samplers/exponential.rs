@@ -65,4 +65,10 @@ impl Caps {
     pub(super) fn at(&self, level: Level) -> usize {
         self.0.iter().find(|(capped, _)| *capped == level).map_or(usize::MAX, |(_, order)| *order)
     }
+
+    /// The highest order of a step: 1 if it has no finite length, or none at all.
+    pub(super) fn order(&self, from: Level, to: Level) -> usize {
+        let h = from.h(to);
+        if h.is_finite() && h != 0.0 { self.at(from) } else { 1 }
+    }
 }

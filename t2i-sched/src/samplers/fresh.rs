@@ -46,6 +46,13 @@ impl Fresh {
         (Level { sigma: kept, ..to }, fresh.min(to.sigma))
     }
 
+    /// [`below`](Self::below), but not below the end of the run.
+    pub(super) fn below_until(&self, from: Level, to: Level, end: Level) -> (Level, f64) {
+        let (below, _) = self.below(from, to);
+        let sigma = below.sigma.max(to.alpha * end.to_ve().sigma).min(to.sigma);
+        (Level { sigma, ..to }, (to.sigma.powi(2) - sigma.powi(2)).sqrt())
+    }
+
     /// `x` and noise of this deviation, that of the step between the levels.
     pub(super) fn add(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
         let noise = self.noise.between(from, to, x.dims(), &x.device());

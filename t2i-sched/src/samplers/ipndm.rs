@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::adams_bashforth;
 use super::history::History;
 use crate::{Denoise, Level, Memory, Sampler};
 
@@ -12,6 +13,13 @@ enum Weights {
     Variable,
 }
 
+/// How steps from pure noise and to a clean latent are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Euler,
+    Multistep,
+}
+
 /// Adams-Bashforth's linear multistep of order 1 to 4 along the noise in `sigma / alpha`, with lower orders in the first
 /// steps. One call of the model a step.
 ///
@@ -20,12 +28,12 @@ enum Weights {
 /// ComfyUI and the published code have, where a bracket, a sign and a ratio are misplaced: they leave third order where
 /// the steps change smoothly, and second order elsewhere. The right ones are those of [`Deis::rho`](super::Deis::rho).
 ///
-/// A1111, diffusers: none (its `IPNDMScheduler` is another one). ComfyUI: "ipndm", "ipndm_v", of order 4.
-/// <https://arxiv.org/abs/2204.13902>, iPNDM;
-/// <https://github.com/zju-pi/diff-sampler>, `ipndm_sampler` and `ipndm_v_sampler`
+/// A1111: none. ComfyUI: "ipndm", "ipndm_v", of order 4. diffusers: `IPNDMScheduler` ([`diffusers`](Self::diffusers)).
+/// <https://arxiv.org/abs/2204.13902>, iPNDM; <https://github.com/zju-pi/diff-sampler>, `ipndm_sampler`, `ipndm_v_sampler`
 #[derive(Debug, Clone)]
 pub struct Ipndm {
     weights: Weights,
+    ends: Ends,
     order: usize,
     /// The noise at the levels done.
     history: History,
@@ -34,7 +42,13 @@ pub struct Ipndm {
 impl Ipndm {
     /// The weights for equal steps; `order` is 1 to 4.
     pub fn new(order: usize) -> Self {
-        Self { weights: Weights::Equal, order: order.clamp(1, 4), history: History::default() }
+        Self { weights: Weights::Equal, ends: Ends::Euler, order: order.clamp(1, 4), history: History::default() }
+    }
+
+    /// diffusers': of order 4, also in the step to a clean latent. From pure noise it ignores the model's answer: the
+    /// clean latent there is 0.
+    pub fn diffusers() -> Self {
+        Self { ends: Ends::Multistep, ..Self::new(4) }
     }
 
     /// The weights for the steps that there are; `order` is 1 to 4.
@@ -47,7 +61,7 @@ impl Ipndm {
         let kappa = |i: usize| self.history.level(i).sigma / self.history.level(i).alpha;
         let order = self.history.len();
         match self.weights {
-            Weights::Equal => equal(order),
+            Weights::Equal => adams_bashforth::weights(order).to_vec(),
             Weights::Variable => {
                 let h = to.sigma / to.alpha - kappa(0);
                 let lengths = (1..order).map(|i| kappa(i - 1) - kappa(i));
@@ -61,25 +75,19 @@ impl Ipndm {
 impl Sampler for Ipndm {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
-        if to.is_clean() || from.alpha == 0.0 {
+        if self.ends == Ends::Euler && (to.is_clean() || from.alpha == 0.0) {
             return from.advance(x, x0, to); // pure noise is at no finite `sigma / alpha`
         }
-        self.history.push(from, from.eps(x.clone(), x0), self.order);
+        let eps = if from.is_clean() { x.zeros_like() } else { from.eps(x.clone(), x0) };
+        self.history.push(from, eps, self.order);
+        if from.alpha == 0.0 {
+            return x.mul_scalar(to.sigma / from.sigma);
+        }
         from.transfer(x, self.history.weighted(&self.weights(to)), to)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
         self.history.remember(memory);
-    }
-}
-
-/// Adams-Bashforth's weights for equal steps.
-fn equal(order: usize) -> Vec<f64> {
-    match order {
-        1 => vec![1.0],
-        2 => vec![3.0 / 2.0, -1.0 / 2.0],
-        3 => vec![23.0 / 12.0, -16.0 / 12.0, 5.0 / 12.0],
-        _ => vec![55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
     }
 }
 

@@ -12,30 +12,22 @@ use crate::{Denoise, Level, Noise, Sampler, Schedule, SharedNoise};
 #[derive(Debug, Clone)]
 pub struct Lcm {
     noise: SharedNoise,
-    /// The schedule, and the scaling of its timesteps.
-    boundary: Option<(Schedule, f64)>,
+    schedule: Schedule,
+    timestep_scaling: f64,
 }
 
 impl Lcm {
     /// The sampler, drawing from `noise` in each step but the one to a clean latent. The boundary condition is a
     /// function of `timestep_scaling` (10 in the published models) times the schedule's timestep.
     pub fn new(noise: SharedNoise, schedule: Schedule, timestep_scaling: f64) -> Self {
-        Self { noise, boundary: Some((schedule, timestep_scaling)) }
-    }
-
-    /// The sampler that takes the model's answer as it is: ComfyUI's "lcm".
-    pub fn unbounded(noise: SharedNoise) -> Self {
-        Self { noise, boundary: None }
+        Self { noise, schedule, timestep_scaling }
     }
 
     /// `(c_skip, c_out)`, which are `(1, 0)` at timestep 0. <https://arxiv.org/abs/2310.04378>, eq. 9, and its
     /// <https://github.com/luosiallen/latent-consistency-model> for `sigma_data = 0.5`
     fn boundary(&self, level: Level) -> (f64, f64) {
-        let Some((schedule, timestep_scaling)) = &self.boundary else {
-            return (0.0, 1.0);
-        };
         let data = 0.5f64.powi(2);
-        let scaled = schedule.timestep(level).round() * timestep_scaling;
+        let scaled = self.schedule.timestep(level).round() * self.timestep_scaling;
         let sum = scaled.powi(2) + data;
         (data / sum, scaled / sum.sqrt())
     }
@@ -45,7 +37,7 @@ impl Sampler for Lcm {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let x0 = denoise(x.clone(), from);
         let (skip, out) = self.boundary(from);
-        let clean = if skip == 0.0 { x0 } else { scale(x0, out) + scale(x, skip) };
+        let clean = scale(x0, out) + scale(x, skip);
         if to.is_clean() {
             return clean;
         }

@@ -60,7 +60,11 @@ impl Sampler for Lms {
         let (nodes, end) = (self.sigmas.make_contiguous(), to.to_ve().sigma);
         let weight = |j: usize| to.alpha * coefficient(nodes, j, end);
         let terms = self.directions.iter().enumerate().map(|(j, direction)| scale(direction.clone(), weight(j)));
-        terms.fold(scale(x, to.alpha / from.alpha), |sum, term| sum + term)
+        let start = scale(x, to.alpha / from.alpha);
+        match terms.reduce(|sum, term| sum + term) {
+            Some(way) => start + way, // in this order, whose rounding is all that one sees of a step from high up
+            None => start,
+        }
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {

@@ -1,12 +1,16 @@
 //! Pseudo numerical methods for diffusion models.
 
+mod runge_kutta;
+
 use std::collections::VecDeque;
 
 use burn::tensor::Tensor;
 
-use super::Ladder;
+use super::{Ladder, adams_bashforth};
 use crate::level::scale;
 use crate::{Denoise, Level, Memory, Prediction, Sampler};
+
+use runge_kutta::{Leg, RungeKutta};
 
 /// Linear multistep (PLMS) over the network's outputs, after three Runge-Kutta steps (PRK) or one step of Heun's.
 ///
@@ -20,15 +24,12 @@ use crate::{Denoise, Level, Memory, Prediction, Sampler};
 pub struct Pndm {
     prediction: Prediction,
     ladder: Ladder,
-    /// The levels of the Runge-Kutta part, four to a step; empty without it.
-    runge_kutta: Vec<Level>,
+    runge_kutta: RungeKutta,
     calls: usize,
     /// The network's outputs at the levels done, latest last; at most four.
     outputs: VecDeque<Tensor<4>>,
-    /// The latent at the start of a step of several calls.
+    /// The latent at the start of Heun's step.
     start: Option<Tensor<4>>,
-    /// The weighted sum of the outputs of a Runge-Kutta step so far.
-    sum: Option<Tensor<4>>,
 }
 
 impl Pndm {
@@ -39,29 +40,18 @@ impl Pndm {
 
     /// Starts with Runge-Kutta steps over the levels of `runge_kutta`, which are the first of the plan.
     pub fn prk(prediction: Prediction, ladder: Ladder, runge_kutta: Vec<Level>) -> Self {
-        Self { prediction, ladder, runge_kutta, calls: 0, outputs: VecDeque::new(), start: None, sum: None }
+        let runge_kutta = RungeKutta::new(runge_kutta);
+        Self { prediction, ladder, runge_kutta, calls: 0, outputs: VecDeque::new(), start: None }
     }
 
-    /// One of the four calls of a Runge-Kutta step. <https://arxiv.org/abs/2202.09778>, eq. 13
+    /// One of the four calls of a Runge-Kutta step.
     fn runge_kutta_step(&mut self, x: Tensor<4>, output: Tensor<4>, at: Level, t: i64) -> Tensor<4> {
-        let from = self.runge_kutta[self.calls / 4 * 4];
-        let call = self.calls % 4;
-        let to = if call.is_multiple_of(2) { self.ladder.level(t - self.ladder.stride() / 2) } else { at };
-        if call == 0 {
+        if self.calls.is_multiple_of(4) {
             self.outputs.push_back(output.clone());
-            self.start = Some(x.clone());
         }
-        let weight = if call == 0 || call == 3 { 1.0 / 6.0 } else { 1.0 / 3.0 };
-        let weighted = scale(output.clone(), weight);
-        let sum = match self.sum.take() {
-            Some(sum) => sum + weighted,
-            None => weighted,
-        };
-        let start = self.start.clone().unwrap_or(x);
-        if call == 3 {
-            return self.transfer(start, sum, from, to);
-        }
-        self.sum = Some(sum);
+        let half_way = self.calls.is_multiple_of(2);
+        let to = if half_way { self.ladder.level(t - self.ladder.stride() / 2) } else { at };
+        let Leg { start, from, output } = self.runge_kutta.leg(self.calls, x, output);
         self.transfer(start, output, from, to)
     }
 
@@ -83,7 +73,7 @@ impl Pndm {
             self.start = Some(x.clone());
         }
         let to = self.ladder.level(t - self.ladder.stride());
-        self.transfer(x, adams_bashforth(&self.outputs), at, to)
+        self.transfer(x, combined(&self.outputs), at, to)
     }
 
     /// Moves `x` along the direction that `output` stands for at `from`.
@@ -103,7 +93,7 @@ impl Sampler for Pndm {
             return to.mix(x0.clone(), from.eps(x, x0)); // not a level of the schedule: Euler's method
         };
         let output = self.prediction.output(x0, x.clone(), from);
-        let x = if self.calls < self.runge_kutta.len() {
+        let x = if self.runge_kutta.has(self.calls) {
             self.runge_kutta_step(x, output, from, t)
         } else {
             self.multistep(x, output, from, t)
@@ -116,18 +106,13 @@ impl Sampler for Pndm {
         memory.keep("calls", &mut self.calls);
         memory.keep("outputs", &mut self.outputs);
         memory.keep("start", &mut self.start);
-        memory.keep("sum", &mut self.sum);
+        memory.part("runge_kutta", |memory| self.runge_kutta.remember(memory));
     }
 }
 
-/// The Adams-Bashforth combination of up to four outputs. <https://arxiv.org/abs/2202.09778>, eq. 9
-fn adams_bashforth(outputs: &VecDeque<Tensor<4>>) -> Tensor<4> {
-    let weights: &[f64] = match outputs.len() {
-        1 => &[1.0],
-        2 => &[-1.0 / 2.0, 3.0 / 2.0],
-        3 => &[5.0 / 12.0, -16.0 / 12.0, 23.0 / 12.0],
-        _ => &[-9.0 / 24.0, 37.0 / 24.0, -59.0 / 24.0, 55.0 / 24.0],
-    };
+/// The combination of up to four outputs.
+fn combined(outputs: &VecDeque<Tensor<4>>) -> Tensor<4> {
+    let weights = adams_bashforth::weights(outputs.len()).iter().rev();
     let terms = outputs.iter().zip(weights).map(|(output, weight)| scale(output.clone(), *weight));
     terms.reduce(|sum, term| sum + term).expect("at least the latest output")
 }

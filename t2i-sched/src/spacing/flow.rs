@@ -42,6 +42,39 @@ pub fn shift_linear(sigma: f64, mu: f64) -> f64 {
     mu / (mu + (1.0 / sigma - 1.0))
 }
 
+/// A shift of one of the kinds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Shift {
+    /// [`shift`] by a fixed number.
+    Fixed(f64),
+    /// [`shift_exponential`] by this `mu`.
+    Exponential(f64),
+    /// [`shift_linear`] by this `mu`.
+    Linear(f64),
+}
+
+impl Shift {
+    /// No shift.
+    pub const NONE: Self = Self::Fixed(1.0);
+
+    /// The shifted `sigma`.
+    pub fn apply(self, sigma: f64) -> f64 {
+        match self {
+            Self::Fixed(by) => shift(sigma, by),
+            Self::Exponential(mu) => shift_exponential(sigma, mu),
+            Self::Linear(mu) => shift_linear(sigma, mu),
+        }
+    }
+
+    /// [`apply`](Self::apply) in f32, where the reference shifts tensors.
+    pub(crate) fn apply_f32(self, sigma: f32) -> f32 {
+        match self {
+            Self::Fixed(by) => by as f32 * sigma / (1.0 + (by - 1.0) as f32 * sigma),
+            Self::Exponential(_) | Self::Linear(_) => self.apply(f64::from(sigma)) as f32,
+        }
+    }
+}
+
 /// How a shift grows with the number of tokens that a picture is for the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tokens {

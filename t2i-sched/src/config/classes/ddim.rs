@@ -1,4 +1,4 @@
-//! `DDIMScheduler`.
+//! `DDIMScheduler` and `DDIMParallelScheduler`.
 
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ use crate::samplers::{self, Ladder, Landing, Limit};
 use crate::{BoxedSampler, Level, Plan, SharedNoise};
 
 pub(in crate::config) static CLASS: Class = Class { name: "DDIMScheduler", read, curves: &[], spaced: true };
+
+/// The same numbers under another name: what is parallel in it is up to its pipeline.
+pub(in crate::config) static PARALLEL: Class = Class { name: "DDIMParallelScheduler", read, curves: &[], spaced: true };
 
 #[derive(Debug)]
 struct Ddim {
@@ -48,9 +51,9 @@ impl Scheduler for Ddim {
         noise: SharedNoise,
         arguments: &Arguments,
     ) -> BoxedSampler<'static> {
-        let ddim = match arguments.eta > 0.0 {
-            true => samplers::Ddim::stochastic(arguments.eta, noise),
-            false => samplers::Ddim::new(),
+        let ddim = match arguments.eta {
+            Some(eta) if eta > 0.0 => samplers::Ddim::stochastic(eta, noise),
+            _ => samplers::Ddim::new(),
         };
         let ddim = match self.limit {
             Some(limit) => ddim.limited(limit),

@@ -9,9 +9,9 @@ use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{at_most_timesteps, curve, curve_timesteps, final_sigma, multistep, preserving};
 use super::super::reader::{Betas, Curve, FinalSigma, Reader, Threshold, VisitOptions, Visits, ZeroSnr};
 use super::super::{Arguments, Learned};
-use super::{limited, starts};
+use super::{limited, lower_orders};
 use crate::samplers::{DpmAlgorithm, DpmCorrection, DpmSolver, Limit};
-use crate::{BoxedSampler, Level, Plan, SharedNoise};
+use crate::{BoxedSampler, Plan, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
     Class { name: "DPMSolverMultistepScheduler", read, curves: OPTIONS.curves, spaced: true };
@@ -88,8 +88,8 @@ fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
     Ok(algorithm)
 }
 
-/// A number, or what stands for minus infinity, which JSON cannot say.
-fn lambda_min(reader: &mut Reader) -> Result<f64> {
+/// `lambda_min_clipped`: a number, or what stands for minus infinity, which JSON cannot say.
+pub(super) fn lambda_min(reader: &mut Reader) -> Result<f64> {
     let value = reader.options.get("lambda_min_clipped", Value::Null)?;
     match &value {
         Value::Null => Ok(f64::NEG_INFINITY),
@@ -101,17 +101,22 @@ fn lambda_min(reader: &mut Reader) -> Result<f64> {
     }
 }
 
+/// How many timesteps there are without the noisiest, those below a `lambda`.
+pub(super) fn unclipped(learned: &Learned, lambda_min: f64) -> usize {
+    let schedule = &learned.schedule;
+    (0..schedule.len()).filter(|t| schedule.level(*t).lambda() >= lambda_min).count()
+}
+
 impl Scheduler for Dpm {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
         at_most_timesteps(steps, learned, CLASS.name)?;
         let schedule = &learned.schedule;
         let sigmas = schedule.sigmas();
-        let clipped = (0..schedule.len()).filter(|t| schedule.level(*t).lambda() < self.lambda_min).count();
         let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
         let rounded = self.rounded && matches!(self.visits.curve, Curve::Karras | Curve::Lu);
         let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
             Some(curve) => (curve_timesteps(&curve, &sigmas, rounded), curve),
-            None => multistep(learned, &self.visits, steps, schedule.len() - clipped),
+            None => multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min)),
         };
         preserving(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
     }
@@ -123,19 +128,9 @@ impl Scheduler for Dpm {
             Algorithm::Noise => DpmAlgorithm::Noise,
             Algorithm::NoiseSde => DpmAlgorithm::NoiseSde(noise),
         };
-        let solver = DpmSolver::new(algorithm, self.correction, self.order).capped(self.caps(plan));
+        let first_at_end = self.euler_at_final || self.visits.final_sigma == FinalSigma::Zero;
+        let caps = lower_orders(plan, self.lower_order_final, first_at_end);
+        let solver = DpmSolver::new(algorithm, self.correction, self.order).capped(caps);
         limited(self.limit, solver)
-    }
-}
-
-impl Dpm {
-    /// The lower orders near the end of the run.
-    fn caps(&self, plan: &Plan) -> Vec<(Level, usize)> {
-        let few = self.lower_order_final && starts(plan).len() < 15;
-        let first_at_end = self.euler_at_final || few || self.visits.final_sigma == FinalSigma::Zero;
-        let from_end = |i: usize| starts(plan).iter().rev().nth(i).copied();
-        let last = from_end(0).filter(|_| first_at_end).map(|level| (level, 1));
-        let second_last = from_end(1).filter(|_| few).map(|level| (level, 2));
-        last.into_iter().chain(second_last).collect()
     }
 }

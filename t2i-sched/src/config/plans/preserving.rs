@@ -4,7 +4,7 @@ use t2i_core::Result;
 
 use super::super::Learned;
 use super::super::reader::{Spacing, Visits};
-use super::{round_to_f32, wrong_steps};
+use super::wrong_steps;
 use crate::spacing::{self, interpolate};
 use crate::{Level, Plan};
 
@@ -42,6 +42,6 @@ pub(in crate::config) fn preserving(
         return Err(wrong_steps(steps, "so few that each has a level of its own".to_owned()));
     }
     visited.push(last);
-    let levels = visited.iter().map(|sigma| Level::ve(round_to_f32(*sigma)).to_vp()).collect();
+    let levels = visited.iter().map(|sigma| Level::vp_of_sigma_f32(*sigma as f32)).collect();
     Ok(Plan::new(steps, levels, timesteps, 1.0, &learned.schedule))
 }

@@ -37,7 +37,7 @@ impl Betas {
 
 impl Reader {
     pub(in crate::config) fn schedule(&mut self, has: &Betas) -> Result<Schedule> {
-        let len: usize = self.checked("num_train_timesteps", 1000, "1 to 100000", |n| (1..=100_000).contains(n))?;
+        let len = self.train_timesteps()?;
         let (start, end) = (self.options.get("beta_start", has.start)?, self.options.get("beta_end", has.end)?);
         let betas = match self.options.get::<Option<Vec<f32>>>("trained_betas", None)? {
             Some(betas) if betas.len() == len => betas,
@@ -54,6 +54,10 @@ impl Reader {
         }
         let schedule = Schedule::from_betas(&betas);
         Ok(if zero_snr && has.zero_snr == ZeroSnr::Finite { schedule.finite() } else { schedule })
+    }
+
+    pub(in crate::config) fn train_timesteps(&mut self) -> Result<usize> {
+        self.checked("num_train_timesteps", 1000, "1 to 100000", |n| (1..=100_000).contains(n))
     }
 
     fn betas(&mut self, has: &Betas, start: f64, end: f64, len: usize) -> Result<Vec<f32>> {

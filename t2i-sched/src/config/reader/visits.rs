@@ -71,6 +71,18 @@ impl Reader {
         })
     }
 
+    /// The curves of a class that has no spacings of timesteps.
+    pub(in crate::config) fn curves(&mut self, has: &VisitOptions) -> Result<Visits> {
+        Ok(Visits {
+            spacing: Spacing::Linspace,
+            offset: 0,
+            curve: self.curve(has.curves)?,
+            sigma_min: if has.range { self.sigma("sigma_min")? } else { None },
+            sigma_max: if has.range { self.sigma("sigma_max")? } else { None },
+            final_sigma: if has.last { self.final_sigma()? } else { FinalSigma::Zero },
+        })
+    }
+
     fn spacing(&mut self, default: &str) -> Result<Spacing> {
         let name = self.one_of("timestep_spacing", default, &["linspace", "leading", "trailing"])?;
         Ok(match name.as_str() {
@@ -106,7 +118,7 @@ impl Reader {
         }
     }
 
-    fn final_sigma(&mut self) -> Result<FinalSigma> {
+    pub(in crate::config) fn final_sigma(&mut self) -> Result<FinalSigma> {
         let name = self.one_of("final_sigmas_type", "zero", &["zero", "sigma_min"])?;
         Ok(if name == "zero" { FinalSigma::Zero } else { FinalSigma::Min })
     }

@@ -1,8 +1,11 @@
 //! The equations that DPM-Solver solves.
 
+use burn::tensor::Tensor;
+
+use crate::level::scale;
 use crate::samplers::Fresh;
 use crate::samplers::exponential::{Integral, Variable};
-use crate::{Level, SharedNoise};
+use crate::{Level, Noise, SharedNoise};
 
 /// Which equation is solved.
 #[derive(Debug, Clone)]
@@ -24,6 +27,13 @@ pub enum DpmCorrection {
     Midpoint,
     /// The exact integral of a straight line (`solver_type = heun`).
     Heun,
+}
+
+/// What the scalars of a step are made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalars {
+    Double,
+    Single,
 }
 
 impl DpmAlgorithm {
@@ -51,6 +61,47 @@ impl DpmAlgorithm {
                 let stretched = to.alpha / from.alpha * from.sigma; // to.sigma * exp(h), where that is finite too
                 (sde, (stretched.powi(2) - to.sigma.powi(2)).max(0.0).sqrt())
             }
+        }
+    }
+
+    /// [`integral`](Self::integral), but in f32 that of the ODE.
+    pub(super) fn integral_in(&self, scalars: Scalars, from: Level, to: Level) -> (Integral, f64) {
+        match scalars {
+            Scalars::Double => self.integral(from, to),
+            Scalars::Single => (self.ode_in_f32(from, to), 0.0),
+        }
+    }
+
+    /// The coefficients of the ODE with all scalars in f32, from the two variance-exploding sigmas.
+    fn ode_in_f32(&self, from: Level, to: Level) -> Integral {
+        let ode = self.variable().integral(from, to);
+        let parts = |level: Level| {
+            let sigma = level.to_ve().sigma as f32;
+            let alpha = 1.0 / (sigma * sigma + 1.0).sqrt();
+            (alpha, sigma * alpha)
+        };
+        let ((alpha_0, sigma_0), (alpha, sigma)) = (parts(from), parts(to));
+        let h = (alpha.ln() - sigma.ln()) - (alpha_0.ln() - sigma_0.ln());
+        if !h.is_finite() {
+            return ode;
+        }
+        let (keep, gain, u) = match self.variable() {
+            Variable::Data => (sigma / sigma_0, -alpha, -h),
+            Variable::Noise => (alpha / alpha_0, -sigma, h),
+        };
+        let whole = gain * (u.exp() - 1.0);
+        Integral { keep: keep.into(), gain: gain.into(), u: u.into(), whole: whole.into() }
+    }
+
+    /// `x` and the noise of a step.
+    pub(super) fn add_noise(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
+        match self {
+            Self::DataSde(fresh) => fresh.add(x, from, to, deviation),
+            Self::NoiseSde(noise) => {
+                let noise = noise.between(from, to, x.dims(), &x.device());
+                x + scale(noise, deviation)
+            }
+            Self::Data | Self::Noise => x,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::Level;
 use crate::samplers::exponential::Variable;
+use crate::samplers::linear::solve;
 use crate::samplers::seeds::decay;
-use crate::samplers::unipc::solve;
 
 /// The weight of the straight line in steps of second order in the clean latent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

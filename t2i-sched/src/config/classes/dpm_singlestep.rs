@@ -1,0 +1,122 @@
+//! `DPMSolverSinglestepScheduler`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use t2i_core::Result;
+
+use super::super::class::{Class, Read, Scheduler};
+use super::super::plans::{at_most_timesteps, curve, curve_timesteps, final_sigma, multistep, preserving};
+use super::super::reader::{Betas, Curve, FinalSigma, Reader, Spacing, Threshold, VisitOptions, Visits};
+use super::super::{Arguments, Learned};
+use super::dpm_solver::{lambda_min, unclipped};
+use super::{limited, starts};
+use crate::samplers::{DpmAlgorithm, DpmCorrection, DpmSinglestep, Limit};
+use crate::{BoxedSampler, Plan, SharedNoise};
+
+pub(in crate::config) static CLASS: Class =
+    Class { name: "DPMSolverSinglestepScheduler", read, curves: OPTIONS.curves, spaced: false };
+
+const OPTIONS: VisitOptions = VisitOptions {
+    spacing: "linspace",
+    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
+    range: true,
+    last: true,
+};
+
+#[derive(Debug)]
+struct Singlestep {
+    visits: Visits,
+    limit: Option<Limit>,
+    algorithm: Algorithm,
+    correction: DpmCorrection,
+    order: usize,
+    lower_order_final: bool,
+    lambda_min: f64,
+}
+
+/// `algorithm_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Data,
+    DataSde,
+    Noise,
+}
+
+fn read(reader: &mut Reader) -> Read {
+    reader.no_flow()?;
+    if let Some(learned @ ("learned" | "learned_range")) = reader.options.peek("variance_type").and_then(|v| v.as_str())
+    {
+        return Err(reader.options.unsupported("variance_type", &json!(learned), "null"));
+    }
+    let schedule = reader.schedule(&Betas::DDPM)?;
+    let prediction = reader.prediction(Some("sample"))?;
+    // This class has no other spacing, and does not look at the option.
+    let visits = Visits { spacing: Spacing::Linspace, offset: 0, ..reader.visits(&OPTIONS)? };
+    let heun = reader.solver_type("midpoint", "heun", &["logrho", "bh1", "bh2"])?;
+    let singlestep = Singlestep {
+        algorithm: algorithm(reader, visits.final_sigma)?,
+        visits,
+        limit: reader.limit(None, Threshold::Known)?,
+        correction: if heun { DpmCorrection::Heun } else { DpmCorrection::Midpoint },
+        order: reader.checked("solver_order", 2, "1 to 3", |n| (1..=3).contains(n))?,
+        lower_order_final: reader.flag("lower_order_final", false)?,
+        lambda_min: lambda_min(reader)?,
+    };
+    Ok((Learned { schedule, prediction }, Arc::new(singlestep)))
+}
+
+fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
+    let known = ["dpmsolver", "dpmsolver++", "sde-dpmsolver++", "deis"];
+    let name = reader.one_of("algorithm_type", "dpmsolver++", &known)?;
+    if !name.ends_with("++") && final_sigma == FinalSigma::Zero {
+        let expected = format!("sigma_min for algorithm_type {name}");
+        return Err(reader.options.unsupported("final_sigmas_type", &json!("zero"), &expected));
+    }
+    if name == "dpmsolver" && reader.flag("thresholding", false)? {
+        let expected = "false for algorithm_type dpmsolver, whose step fails with it";
+        return Err(reader.options.unsupported("thresholding", &json!(true), expected));
+    }
+    Ok(match name.as_str() {
+        "sde-dpmsolver++" => Algorithm::DataSde,
+        "dpmsolver" => Algorithm::Noise,
+        _ => Algorithm::Data,
+    })
+}
+
+impl Scheduler for Singlestep {
+    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
+        at_most_timesteps(steps, learned, CLASS.name)?;
+        let sigmas = learned.schedule.sigmas();
+        let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
+        let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
+            Some(curve) => (curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras), curve),
+            None => multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min)),
+        };
+        preserving(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
+    }
+
+    fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
+        let algorithm = match self.algorithm {
+            Algorithm::Data => DpmAlgorithm::Data,
+            Algorithm::DataSde => DpmAlgorithm::DataSde(noise.into()),
+            Algorithm::Noise => DpmAlgorithm::Noise,
+        };
+        let orders = self.orders(starts(plan).len());
+        let orders = starts(plan).iter().copied().zip(orders).collect();
+        limited(self.limit, DpmSinglestep::new(algorithm, self.correction, orders))
+    }
+}
+
+impl Singlestep {
+    /// The order of each of the steps (`order_list`): 1, 2, 3 and again 1, as far as the order goes. A run that does not
+    /// come out even ends in lower ones, and so does a run to a clean latent.
+    fn orders(&self, steps: usize) -> Vec<usize> {
+        let to_clean = self.visits.final_sigma == FinalSigma::Zero;
+        let mut orders: Vec<usize> = (0..steps).map(|i| i % self.order + 1).collect();
+        if to_clean || (self.lower_order_final && steps.is_multiple_of(self.order)) {
+            orders[steps - 1] = 1;
+        }
+        orders
+    }
+}

@@ -1,0 +1,35 @@
+//! `KDPM2AncestralDiscreteScheduler`.
+
+use std::sync::Arc;
+
+use t2i_core::Result;
+
+use super::super::class::{Class, Read, Scheduler};
+use super::super::reader::{Reader, Visits};
+use super::super::{Arguments, Learned};
+use super::kdpm2::{options, two_calls};
+use super::lms::OPTIONS;
+use crate::{BoxedSampler, Plan, SharedNoise, samplers};
+
+pub(in crate::config) static CLASS: Class =
+    Class { name: "KDPM2AncestralDiscreteScheduler", read, curves: OPTIONS.curves, spaced: true };
+
+#[derive(Debug)]
+struct Kdpm2Ancestral {
+    visits: Visits,
+}
+
+fn read(reader: &mut Reader) -> Read {
+    let (learned, visits) = options(reader)?;
+    Ok((learned, Arc::new(Kdpm2Ancestral { visits })))
+}
+
+impl Scheduler for Kdpm2Ancestral {
+    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
+        two_calls(learned, &self.visits, steps, CLASS.name)
+    }
+
+    fn sampler(&self, _: &Learned, _: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
+        Box::new(samplers::Kdpm2::ancestral(noise))
+    }
+}
