@@ -95,11 +95,13 @@ impl Axis {
         Self { label: label.to_owned(), scale: Scale::Linear, ends, ticks }
     }
 
-    /// A logarithmic axis with a tick at each power of ten.
+    /// A logarithmic axis with a tick at each power of ten; on a short one at twice and five times that as well.
     pub fn decades(label: &str, ends: (f64, f64)) -> Self {
-        let (first, last) = (ends.0.log10().ceil() as i32, ends.1.log10().floor() as i32);
-        let ticks = (first..=last).map(|power| 10f64.powi(power)).collect();
-        Self { label: label.to_owned(), scale: Scale::Logarithmic, ends, ticks }
+        let (first, last) = (ends.0.log10().floor() as i32, ends.1.log10().ceil() as i32);
+        let multiples: &[f64] = if ends.1 > 300.0 * ends.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let ticks = (first..=last).flat_map(|power| multiples.iter().map(move |m| m * 10f64.powi(power)));
+        let ticks: Vec<f64> = ticks.filter(|tick| ends.0 <= *tick && *tick <= ends.1).collect();
+        Self::ticks(label, ends, &ticks)
     }
 
     /// A logarithmic axis with ticks of one's choice.
@@ -212,8 +214,8 @@ impl Panel {
         let inside = |at: &(f64, f64)| x.start <= at.0 && at.0 <= x.end && y.start <= at.1 && at.1 <= y.end;
         let places = line.points.iter().map(|(a, b)| (self.x.place(*a), self.y.place(*b)));
         let places: Vec<_> = places.filter(inside).collect();
-        axes.draw_series(places.iter().map(|at| Circle::new(*at, 2, colour.filled())))?;
-        axes.draw_series([PathElement::new(places, colour.stroke_width(2))])?;
+        axes.draw_series([PathElement::new(places.clone(), colour.stroke_width(2))])?;
+        axes.draw_series(places.into_iter().map(|at| Circle::new(at, 2, colour.filled())))?;
         Ok(())
     }
 

@@ -21,14 +21,6 @@ fn ve(lambda: f64) -> Level {
     Level::ve((-lambda).exp())
 }
 
-fn vp(lambda: f64) -> Level {
-    ve(lambda).to_vp()
-}
-
-fn flow(lambda: f64) -> Level {
-    Level::flow(1.0 / (1.0 + lambda.exp()))
-}
-
 fn levels(n: usize, level: fn(f64) -> Level) -> Vec<Level> {
     (0..=n).map(|i| level(-2.5 + 4.5 * i as f64 / n as f64)).collect()
 }
@@ -40,46 +32,6 @@ fn end(sampler: impl Sampler, levels: Vec<Level>) -> Vec<f64> {
     let (x, alpha) = (x.mul_scalar(levels[0].norm()), levels[levels.len() - 1].alpha);
     let x = steps(sampler, x, levels, mixture).last().unwrap().x;
     x.div_scalar(alpha).into_data().try_into_vec().unwrap()
-}
-
-/// The slope of the logarithm of the error from `n` to `2 n` steps.
-fn observed_order<S: Sampler>(sampler: impl Fn(usize) -> S, level: fn(f64) -> Level, n: usize) -> f64 {
-    let exact = end(DpmFast::new(3 * 2048), levels(2048, level));
-    let error = |n: usize| {
-        let found = end(sampler(n), levels(n, level));
-        found.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-    };
-    (error(n) / error(2 * n)).log2()
-}
-
-fn none() -> Fresh {
-    // Noise of f32 does not mix with latents of f64, so the source is one of nothing.
-    struct Nothing;
-    impl Noise for Nothing {
-        fn sample(&mut self, shape: [usize; 4], device: &Device) -> Tensor<4> {
-            Tensor::zeros(shape, (device, DType::F64))
-        }
-    }
-    Fresh::new(SharedNoise::new(Nothing)).eta(0.0)
-}
-
-#[test]
-fn deterministic_samplers_are_of_their_order() {
-    for (name, level) in [("VE", ve as fn(f64) -> Level), ("VP", vp), ("flow", flow)] {
-        let orders = [
-            ("LMS 1", 1.0, observed_order(|_| Lms::new(1), level, 256)),
-            ("LMS 2", 2.0, observed_order(|_| Lms::new(2), level, 256)),
-            ("DPM2", 2.0, observed_order(|_| Dpm2, level, 256)),
-            ("DPM2 a", 2.0, observed_order(|_| Dpm2Ancestral::new(none()), level, 256)),
-            ("DPM++ 2S a", 2.0, observed_order(|_| Dpmpp2sAncestral::new(none()), level, 256)),
-            ("DPM++ SDE", 2.0, observed_order(|_| DpmppSde::new(none()), level, 256)),
-            ("DPM++ 2M SDE", 2.0, observed_order(|_| DpmSolver::sde(none()), level, 256)),
-            ("DPM fast", 3.0, observed_order(|n| DpmFast::new(3 * n), level, 128)),
-        ];
-        for (sampler, theory, order) in orders {
-            assert!((order - theory).abs() < 0.2, "{sampler}, {name}: {order}");
-        }
-    }
 }
 
 /// Every sampler, drawing from `noise`.

@@ -475,7 +475,7 @@ fn ancestral_steps_at_flow_levels_are_the_posteriors() {
     assert!(error(&run(&flow), &run(&ve)) < 1e-12);
 }
 
-// Orders --------------------------------------------------------------------------------------------------------------
+// Ends ----------------------------------------------------------------------------------------------------------------
 
 fn start(level: Level) -> Tensor<4> {
     let start: Vec<f64> = (0..16).map(|i| -2.0 + 0.25 * f64::from(i)).collect();
@@ -486,91 +486,4 @@ fn start(level: Level) -> Tensor<4> {
 /// The end of a run in f64. The start is on the sphere of the first level.
 fn end(sampler: impl Sampler, levels: &[Level]) -> Vec<f64> {
     values(steps(sampler, start(levels[0]), levels, mixture).last().unwrap().x)
-}
-
-/// `n` steps of equal `lambda` from -2.5 to 2.
-fn in_lambda(n: usize) -> Vec<Level> {
-    (0..=n).map(|i| Level::ve((2.5 - 4.5 * i as f64 / n as f64).exp())).collect()
-}
-
-/// `n` steps of equal sigma from 4 to 1.
-fn in_sigma(n: usize) -> Vec<Level> {
-    (0..=n).map(|i| Level::ve(4.0 - 3.0 * i as f64 / n as f64)).collect()
-}
-
-/// Heun's method between two levels, finely, twice, and their extrapolation.
-fn exactly(x: Tensor<4>, from: Level, to: Level) -> Tensor<4> {
-    let run = |n: usize| {
-        let level = |i: usize| Level::ve((-from.lambda() - from.h(to) * i as f64 / n as f64).exp());
-        let levels: Vec<Level> = (0..=n).map(level).collect();
-        steps(Heun, x.clone(), levels, mixture).last().unwrap().x
-    };
-    (run(32).mul_scalar(4.0) - run(16)).div_scalar(3.0)
-}
-
-/// The largest error at the end of `levels`. The first three steps teach the sampler an exact history, so that it is the
-/// order of the formula that shows, and not that of Euler's method at the start.
-fn error_at_the_end<S: Sampler>(sampler: S, levels: &[Level], warm: usize) -> f64 {
-    let mut sampler = sampler;
-    let mut x = start(levels[0]);
-    let mut exact = x.clone();
-    for (i, pair) in levels.windows(2).enumerate() {
-        let moved = sampler.step(x, pair[0], pair[1], &mut mixture);
-        exact = exactly(exact, pair[0], pair[1]);
-        x = if i < warm { exact.clone() } else { moved };
-    }
-    error(&values(x), &values(exact))
-}
-
-/// The slope of the logarithm of the error from 128 to 256 steps.
-fn observed_order<S: Sampler>(sampler: impl Fn() -> S, levels: fn(usize) -> Vec<Level>) -> f64 {
-    let error = |n: usize| error_at_the_end(sampler(), &levels(n), 3);
-    (error(128) / error(256)).log2()
-}
-
-#[test]
-fn orders_are_those_of_the_papers() {
-    let finely = || ErSde::ode().points(20_000);
-    let silent = || Fresh::new(SharedNoise::seeded(0)).eta(0.0);
-    let sa = |p, c| SaSolver::new(silent(), |_, _| 0.0).orders(p, c);
-    let restart = || Restart::new(Heun, Vec::new(), SharedNoise::seeded(0));
-    let orders = [
-        ("gradient estimation", 1.0, observed_order(GradientEstimation::default, in_lambda)),
-        ("gradient estimation, 1.5", 2.0, observed_order(|| GradientEstimation::new(1.5), in_sigma)),
-        ("RES multistep", 2.0, observed_order(ResMultistep::new, in_lambda)),
-        ("ER-SDE 1", 1.0, observed_order(|| finely().max_stage(1), in_lambda)),
-        ("ER-SDE 2", 2.0, observed_order(|| finely().max_stage(2), in_lambda)),
-        ("ER-SDE 3", 2.0, observed_order(finely, in_lambda)),
-        ("SEEDS-2", 2.0, observed_order(|| Seeds2::new(silent()), in_lambda)),
-        ("SEEDS-2, Heun", 2.0, observed_order(|| Seeds2::heun(silent()), in_lambda)),
-        ("SEEDS-3", 3.0, observed_order(|| Seeds3::new(silent()), in_lambda)),
-        ("Restart of Heun, no interval", 2.0, observed_order(restart, in_lambda)),
-        ("SA-Solver 1, 0", 1.0, observed_order(|| sa(1, 0), in_lambda)),
-        ("SA-Solver 2, 0", 2.0, observed_order(|| sa(2, 0), in_lambda)),
-        ("SA-Solver 3, 0", 3.0, observed_order(|| sa(3, 0), in_lambda)),
-        ("SA-Solver 4, 0", 4.0, observed_order(|| sa(4, 0), in_lambda)),
-        ("SA-Solver 2, 0, simple", 2.0, observed_order(|| sa(2, 0).second_order(SaSecondOrder::Simple), in_lambda)),
-        ("SA-Solver 2, 0, in the noise", 2.0, observed_order(|| sa(2, 0).in_noise(), in_lambda)),
-        ("SA-Solver 3, 0, in the noise", 3.0, observed_order(|| sa(3, 0).in_noise(), in_lambda)),
-        ("SA-Solver 1, 2, PECE", 2.0, observed_order(|| sa(1, 2).pece(), in_lambda)),
-        ("iPNDM 1", 1.0, observed_order(|| Ipndm::new(1), in_sigma)),
-        ("iPNDM 2", 2.0, observed_order(|| Ipndm::new(2), in_sigma)),
-        ("iPNDM 3", 3.0, observed_order(|| Ipndm::new(3), in_sigma)),
-        ("iPNDM 4", 4.0, observed_order(|| Ipndm::new(4), in_sigma)),
-        ("iPNDM-v 3, equal steps", 3.0, observed_order(|| Ipndm::variable(3), in_sigma)),
-        ("iPNDM-v 2", 2.0, observed_order(|| Ipndm::variable(2), in_lambda)),
-        ("iPNDM-v 4, equal steps", 3.0, observed_order(|| Ipndm::variable(4), in_sigma)),
-        ("iPNDM-v 4", 3.0, observed_order(|| Ipndm::variable(4), in_lambda)),
-        ("DEIS tab 1", 1.0, observed_order(|| Deis::tab(1), in_lambda)),
-        ("DEIS tab 2", 2.0, observed_order(|| Deis::tab(2), in_lambda)),
-        ("DEIS tab 3", 3.0, observed_order(|| Deis::tab(3), in_lambda)),
-        ("DEIS tab 4", 4.0, observed_order(|| Deis::tab(4), in_lambda)),
-        ("DEIS rho 2", 2.0, observed_order(|| Deis::rho(2), in_lambda)),
-        ("DEIS rho 3", 3.0, observed_order(|| Deis::rho(3), in_lambda)),
-        ("DEIS rho 4", 4.0, observed_order(|| Deis::rho(4), in_lambda)),
-    ];
-    for (name, theory, order) in orders {
-        parity("order of a sampler, 128 to 256 steps", name, 0.2, (order - theory).abs());
-        assert!((order - theory).abs() <= 0.2, "{name}: {order} for {theory}");
-    }
 }
