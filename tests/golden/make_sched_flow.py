@@ -36,8 +36,26 @@ def adapted(cls):
         Adapted.add_noise = lambda self, x0, noise, t: self.scale_noise(x0, t, noise)
     if cls.__name__.startswith(("FlowMatch", "LTX")):
         Adapted.init_noise_sigma = 1.0
+    if cls.__name__.startswith("SCM"):
+        Adapted.set_timesteps, Adapted.step = angles(cls)
     Adapted.__name__ = cls.__name__
     return Adapted
+
+
+def angles(cls):
+    """SCM's list has the end of the run as well, and two steps have angles of their own unless they are told not to."""
+
+    def set_timesteps(self, steps):
+        cls.set_timesteps(self, steps, **({} if steps == 2 else {"intermediate_timesteps": None}))
+        self.angles, self.timesteps = self.timesteps, self.timesteps[:-1]
+
+    def step(self, output, t, x, generator=None):
+        self.timesteps = self.angles
+        done = cls.step(self, output, t, x, generator=generator)
+        self.timesteps = self.angles[:-1]
+        return done
+
+    return set_timesteps, step
 
 
 @functools.cache
@@ -58,6 +76,10 @@ def flow_match():
             if (base or cls == "FlowMatchLCM") and shift in [1.15, 0.5] and steps != 5:
                 continue
             yield case(cls, steps, {**base, "shift": shift}, model="linear" if steps == 5 else "nonlinear")
+        if base:  # whose levels are those of the others
+            yield case(cls, 5, {**base, "use_dynamic_shifting": True, "shift_terminal": 0.1}, mu=1.15)
+            yield case(cls, 10, {**base, "shift": 3.0, "use_karras_sigmas": True}, strength=0.75)
+            continue
         yield case(cls, 20, {**base, "shift": 3.0})
         yield case(cls, 50, {**base, "shift": 1.5})
         for kind, mu, steps in itertools.product(["exponential", "linear"], [0.5, 1.15, 3.0], STEPS):
@@ -124,7 +146,7 @@ def multistep():
     """Flow matching beside betas."""
     on = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
     names = ["DPMSolverMultistep", "UniPCMultistep", "DEISMultistep", "DPMSolverSinglestep", "SASolver"]
-    for name, shift, steps in itertools.product(names, [1.0, 3.0, 7.0], [*STEPS, 50]):
+    for name, shift, steps in itertools.product(names, [1.0, 3.0], [*STEPS, 50]):
         if steps == 50 and (shift != 3.0 or name not in names[:2]):
             continue
         yield case(name, steps, {**on, "flow_shift": shift}, model="linear" if steps == 5 else "nonlinear")
@@ -176,10 +198,23 @@ def multistep():
         yield case(name, 5, {**on, curve: True, "sigma_min": 0.05, "sigma_max": 0.95})
 
 
+def others():
+    cls, case_ = "LTXEulerAncestralRF", functools.partial(case, eta=None)  # its eta is an option
+    for eta, noise, steps in itertools.product([1.0, 0.5, 0.0], [1.0, 0.7, 0.0], [1, 2, 5, 20]):
+        if steps in [5, 20] or noise == 1.0:
+            yield case_(cls, steps, {"eta": eta, "s_noise": noise}, model="linear" if steps == 5 else "nonlinear")
+    for options in [{"shift": 3.0}, {"shift_terminal": 0.1}, {"shift": 2.0, "use_karras_sigmas": True}, {"num_train_timesteps": 100}]:
+        yield case_(cls, 5, options)
+    yield case_(cls, 5, {"use_dynamic_shifting": True}, mu=1.1)
+    for steps, sigma_data in itertools.product([1, 2, 5, 20], [0.5, 1.0]):
+        yield case("SCM", steps, {"sigma_data": sigma_data})
+
+
 def cases():
     yield from flow_match()
     yield from edm()
     yield from multistep()
+    yield from others()
 
 
 def main():
