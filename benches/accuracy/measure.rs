@@ -159,7 +159,8 @@ impl Truth {
             POINTS => self.start(first.sigma),
             _ => mixture::tensor(&self.flow.clean()[..points]).mul_scalar(first.sigma),
         };
-        let sampler = subject.sampler.build(&Setup::new(&levels, &noise(7)));
+        let noise = noise(7);
+        let sampler = subject.sampler.build(&Setup { steps: n, ..Setup::new(&levels, &noise) });
         let calls = Cell::new(0);
         let model = |x: Tensor<4>, level: Level| {
             calls.set(calls.get() + 1);

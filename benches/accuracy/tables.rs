@@ -90,7 +90,11 @@ fn samplers(results: &Results, draws: bool) -> String {
     let lines = rows.into_iter().map(|row| {
         let errors = TABLED.map(|calls| short(row.error(calls)));
         let best = best(results, row.subject);
-        let name = best.map_or("–".to_owned(), |row| row.spacing.to_string());
+        let own = results.rows.iter().filter(|other| other.subject == row.subject).count() == 1;
+        let name = match best {
+            Some(row) if !own => row.spacing.to_string(),
+            _ => "its own".to_owned(),
+        };
         let cells = [row.subject.sampler.to_string()].into_iter().chain(errors);
         line(cells.chain([name, short(best.and_then(|row| row.error(COMPARED)))]))
     });
