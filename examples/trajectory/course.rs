@@ -114,8 +114,8 @@ impl Course {
         }
     }
 
-    /// Writes `timesteps` and `sigmas` of the levels and the states `x`. Steps within steps count as steps.
-    pub(crate) fn write(&self, path: &Path, states: Vec<Tensor<4>>, watched: Vec<(Level, Tensor<4>)>) -> Result<()> {
+    /// What the run left behind. Steps within steps count as steps.
+    pub(crate) fn trace(&self, states: Vec<Tensor<4>>, watched: Vec<(Level, Tensor<4>)>) -> Trace {
         let (levels, states) = match watched.is_empty() {
             true => (self.levels.clone(), states),
             false => {
@@ -123,14 +123,12 @@ impl Course {
                 std::iter::once(first).chain(watched).unzip()
             }
         };
-        let timesteps: Vec<f32> = match &self.by {
-            By::Config(_, plan) => plan.timesteps.iter().map(|t| *t as f32).collect(),
-            By::Name(..) => levels[..levels.len() - 1].iter().map(|level| self.timestep(*level) as f32).collect(),
+        let timesteps = match &self.by {
+            By::Config(_, plan) => plan.timesteps.clone(),
+            By::Name(..) => levels[..levels.len() - 1].iter().map(|level| self.timestep(*level)).collect(),
         };
-        let sigmas: Vec<f32> = levels.iter().map(|level| self.sigma(*level) as f32).collect();
-        let list = |values: Vec<f32>| TensorData::new(values.clone(), [values.len()]);
-        let x: Tensor<5> = Tensor::stack(states, 0);
-        t2i::write_tensors(path, &[("timesteps", list(timesteps)), ("sigmas", list(sigmas)), ("x", x.into_data())])
+        let sigmas = levels.iter().map(|level| self.sigma(*level)).collect();
+        Trace { levels, timesteps, sigmas, states }
     }
 
     /// As diffusers lists it: of variance-exploding levels, but of flow levels as it is.
@@ -139,5 +137,24 @@ impl Course {
             Prediction::Velocity => level.sigma,
             _ => level.to_ve().sigma,
         }
+    }
+}
+
+/// A run that is done.
+pub(crate) struct Trace {
+    pub(crate) levels: Vec<Level>,
+    timesteps: Vec<f64>,
+    pub(crate) sigmas: Vec<f64>,
+    /// The state before the first step and after every step; of a resumed run, from there on.
+    pub(crate) states: Vec<Tensor<4>>,
+}
+
+impl Trace {
+    /// Writes `timesteps`, `sigmas` and the states `x`, `[steps + 1, batch, channels, height, width]`.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let list = |values: &[f64]| TensorData::new(values.iter().map(|v| *v as f32).collect(), [values.len()]);
+        let x: Tensor<5> = Tensor::stack(self.states.clone(), 0);
+        let tensors = [("timesteps", list(&self.timesteps)), ("sigmas", list(&self.sigmas)), ("x", x.into_data())];
+        t2i::write_tensors(path, &tensors)
     }
 }

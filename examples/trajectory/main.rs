@@ -4,10 +4,13 @@
 //! `cargo run --release --example trajectory -- --sampler "DPM++ 2M" --schedule karras --sigma-min 0.03 --sigma-max 14.6
 //!  --steps 10 --model gaussian --start noise.safetensors --dump path.safetensors`
 
+#[path = "../common/chart.rs"]
+mod chart;
 #[path = "../common/mod.rs"]
 mod common;
 mod course;
 mod models;
+mod plot;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +60,9 @@ struct Args {
     /// Where timesteps, sigmas and the states x [steps + 1, ...] go, as safetensors
     #[arg(long)]
     dump: Option<PathBuf>,
+    /// A chart of the run, as PNG or SVG
+    #[arg(long)]
+    plot: Option<PathBuf>,
     /// Stop after this many steps, and save the run to `--state`
     #[arg(long, requires = "state")]
     stop_after: Option<usize>,
@@ -126,8 +132,12 @@ fn run(args: &Args) -> Result<()> {
         let bytes = steps.save(&mut noise).to_bytes()?;
         std::fs::write(path, bytes).map_err(Error::io(path))?;
     }
-    match &args.dump {
-        Some(path) => course.write(path, states, watched.take()),
+    let trace = course.trace(states, watched.take());
+    if let Some(path) = &args.dump {
+        trace.write(path)?;
+    }
+    match &args.plot {
+        Some(path) => plot::plot(path, &trace),
         None => Ok(()),
     }
 }

@@ -50,6 +50,12 @@ impl Level {
         Self { alpha: 1.0 - sigma, sigma }
     }
 
+    /// The variance-preserving level at this angle, from 0 for a clean latent to `pi / 2` for pure noise:
+    /// `alpha = cos(angle)`, `sigma = sin(angle)`. <https://arxiv.org/abs/2410.11081>, section 3.1
+    pub fn trigflow(angle: f64) -> Self {
+        Self { alpha: angle.cos(), sigma: angle.sin() }
+    }
+
     /// The variance-preserving level of the same signal-to-noise ratio.
     pub fn to_vp(self) -> Self {
         let norm = self.norm();

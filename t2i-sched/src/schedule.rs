@@ -15,6 +15,7 @@ use crate::Level;
 /// |---|---|---|
 /// | [`from_betas`](Self::from_betas) | variance preserving, a table in the f32 arithmetic of torch | the place in the table |
 /// | [`flow`](Self::flow) | flow | `sigma` times the number of levels |
+/// | [`trigflow`](Self::trigflow) | variance preserving | the angle |
 /// | [`edm`](Self::edm), [`edm_exponential`](Self::edm_exponential) | variance exploding | `ln(sigma) / 4` |
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -30,6 +31,8 @@ enum Table {
     Flow(Vec<f32>),
     /// `sigma` of flow levels, for a network that is told `alpha`.
     Inverted(Vec<f32>),
+    /// The angle of variance-preserving levels.
+    Trigonometric(Vec<f32>),
     /// `sigma` of variance-exploding levels.
     Exploding(Vec<f32>),
 }
@@ -77,7 +80,7 @@ impl Schedule {
     pub fn alphas_cumprod(&self) -> &[f32] {
         match &self.table {
             Table::Preserving(alphas_cumprod) => alphas_cumprod,
-            Table::Flow(_) | Table::Inverted(_) | Table::Exploding(_) => &[],
+            _ => &[],
         }
     }
 
@@ -90,6 +93,7 @@ impl Schedule {
         match self.table {
             Table::Preserving(_) => Level::vp_f32(number),
             Table::Flow(_) | Table::Inverted(_) => Level::flow(f64::from(number)),
+            Table::Trigonometric(_) => Level::trigflow(f64::from(number)),
             Table::Exploding(_) => Level::ve(f64::from(number)),
         }
     }
@@ -98,6 +102,7 @@ impl Schedule {
     pub fn sigmas(&self) -> Vec<f32> {
         match &self.table {
             Table::Preserving(alphas_cumprod) => alphas_cumprod.iter().map(|a| ((1.0 - a) / a).sqrt()).collect(),
+            Table::Trigonometric(angles) => angles.iter().map(|angle| angle.tan()).collect(),
             Table::Flow(sigmas) | Table::Inverted(sigmas) | Table::Exploding(sigmas) => sigmas.clone(),
         }
     }
@@ -110,6 +115,7 @@ impl Schedule {
             Table::Preserving(alphas_cumprod) => self.timestep_of_table(alphas_cumprod, level),
             Table::Flow(sigmas) => level.sigma / (level.alpha + level.sigma) * sigmas.len() as f64,
             Table::Inverted(sigmas) => level.alpha / (level.alpha + level.sigma) * sigmas.len() as f64,
+            Table::Trigonometric(_) => level.sigma.atan2(level.alpha),
             Table::Exploding(sigmas) => {
                 let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
                 0.25 * level.to_ve().sigma.max(ends.0).min(ends.1).ln()
@@ -134,6 +140,7 @@ impl Schedule {
             Table::Preserving(numbers)
             | Table::Flow(numbers)
             | Table::Inverted(numbers)
+            | Table::Trigonometric(numbers)
             | Table::Exploding(numbers) => numbers,
         }
     }

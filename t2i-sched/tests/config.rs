@@ -80,8 +80,28 @@ fn what_is_not_supported_is_refused_by_name() {
         ("DPMSolverMultistep", json!({ "algorithm_type": "other" }), "algorithm_type"),
         ("DPMSolverMultistep", json!({ "solver_order": 4 }), "solver_order"),
         ("DPMSolverMultistep", json!({ "solver_type": "rk4" }), "solver_type"),
-        ("DPMSolverMultistep", json!({ "use_flow_sigmas": true }), "use_flow_sigmas"),
         ("DPMSolverMultistep", json!({ "prediction_type": "flow_prediction" }), "prediction_type"),
+        ("DPMSolverMultistep", json!({ "use_flow_sigmas": true, "flow_shift": 0 }), "flow_shift"),
+        ("UniPCMultistep", json!({ "shift_terminal": 0.1 }), "shift_terminal"),
+        (
+            "UniPCMultistep",
+            json!({ "use_flow_sigmas": true, "prediction_type": "flow_prediction", "predict_x0": false }),
+            "prediction_type",
+        ),
+        ("FlowMatchEulerDiscrete", json!({ "time_shift_type": "cubic" }), "time_shift_type"),
+        ("FlowMatchEulerDiscrete", json!({ "shift": 0 }), "shift"),
+        ("FlowMatchEulerDiscrete", json!({ "use_karras_sigmas": true, "use_beta_sigmas": true }), "use_beta_sigmas"),
+        (
+            "FlowMatchEulerDiscrete",
+            json!({ "invert_sigmas": true, "stochastic_sampling": true }),
+            "stochastic_sampling",
+        ),
+        ("FlowMatchLCM", json!({ "scale_factors": [0.5, 0.75] }), "scale_factors"),
+        ("FlowMatchLCM", json!({ "invert_sigmas": true }), "invert_sigmas"),
+        ("EDMEuler", json!({ "prediction_type": "sample" }), "prediction_type"),
+        ("EDMEuler", json!({ "sigma_schedule": "beta" }), "sigma_schedule"),
+        ("EDMDPMSolverMultistep", json!({ "algorithm_type": "dpmsolver" }), "algorithm_type"),
+        ("EDMDPMSolverMultistep", json!({ "algorithm_type": "sde-dpmsolver++", "solver_order": 3 }), "solver_order"),
         ("DPMSolverMultistep", json!({ "variance_type": "learned" }), "variance_type"),
         ("DPMSolverMultistep", json!({ "lambda_min_clipped": "low" }), "lambda_min_clipped"),
         ("UniPCMultistep", json!({ "solver_type": "rk4" }), "solver_type"),
@@ -143,6 +163,21 @@ fn numbers_of_steps_are_checked() {
     let lcm = class("LCM", json!({})).unwrap();
     refused(lcm.plan_for_strength(8, 0.1), &["steps", "1 to 5"]);
     refused(lcm.plan_for_strength(8, 1.5), &["strength"]);
+}
+
+#[test]
+fn a_shift_by_the_size_of_the_picture_needs_mu() {
+    let dynamic = json!({ "use_dynamic_shifting": true, "use_flow_sigmas": true });
+    for name in ["FlowMatchEulerDiscrete", "FlowMatchLCM", "UniPCMultistep"] {
+        let config = class(name, dynamic.clone()).unwrap();
+        refused(config.plan(5), &["mu", "with_mu", "use_dynamic_shifting"]);
+        assert_eq!(config.clone().with_mu(0.5).plan(5).unwrap().timesteps.len(), 5);
+        refused(config.with_mu(f64::NAN).plan(5), &["mu"]);
+    }
+    let fixed = class("DPMSolverMultistep", json!({ "use_flow_sigmas": true })).unwrap();
+    refused(fixed.clone().with_mu(0.5).plan(5), &["mu", "use_dynamic_shifting"]);
+    assert!(fixed.plan(5).is_ok());
+    assert!(class("DPMSolverMultistep", dynamic).unwrap().plan(5).is_ok()); // the fixed shift, as in diffusers
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use t2i_sched::samplers::{
-    Churn, Churned, Dpm2, Dpm2Ancestral, DpmAdaptive, DpmFast, DpmSolver, Dpmpp2sAncestral, DpmppSde, Euler, Fresh,
-    Heun, Lms, StepControl,
+    Churn, Churned, Dpm2, Dpm2Ancestral, DpmAdaptive, DpmFast, DpmSolver, Dpmpp2sAncestral, DpmppSde, Euler,
+    EulerAncestralRf, FlowHeun, Fresh, Heun, Lms, Renoise, StepControl,
 };
 use t2i_sched::{BoxedSampler, Brownian, Level, Noise, Sampler, SharedNoise, steps};
 
@@ -42,6 +42,9 @@ fn samplers(noise: &SharedNoise, last: Level) -> Vec<(&'static str, BoxedSampler
     vec![
         ("Euler, churned", Box::new(Churned::new(Euler, churn, noise.clone()))),
         ("Heun, churned", Box::new(Churned::new(Heun, churn, noise.clone()))),
+        ("Heun, flow", Box::new(FlowHeun)),
+        ("Euler a, flow", Box::new(EulerAncestralRf::new(fresh()))),
+        ("Renoise", Box::new(Renoise::new(fresh()))),
         ("DPM2", Box::new(Churned::new(Dpm2, churn, noise.clone()))),
         ("LMS", Box::new(Lms::new(4))),
         ("DPM2 a", Box::new(Dpm2Ancestral::new(fresh()))),

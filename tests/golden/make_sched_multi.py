@@ -13,7 +13,7 @@ from make_sched import case, grid, write
 
 SPACINGS = ["linspace", "leading", "trailing"]
 CURVES = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]
-STRENGTHS = [(10, 0.75), (10, 0.1), (5, 0.5), (20, 0.6)]
+STRENGTHS = [(10, 0.75), (10, 0.1), (5, 0.5)]
 COSINE = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
 
 
@@ -178,7 +178,10 @@ def parallel():
         yield case(cls, 5, config={"thresholding": True, "sample_max_value": 1.5})
         yield case(cls, 20, config={"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", "clip_sample": False,
                                     "timestep_spacing": "trailing"})
-    yield case("DDPMParallel", 5, config={"variance_type": "fixed_large", "clip_sample": False})
+    for variance in ["fixed_small", "fixed_large"]:
+        yield case("DDPMParallel", 5, config={"variance_type": variance, "clip_sample": False})
+        # Between the last levels the reference's betas are rounding.
+        yield case("DDPM", 1000, strength=0.005, config={"variance_type": variance, "clip_sample": False})
 
 
 def cases():

@@ -3,7 +3,7 @@
 /// What a class of diffusers 0.42.1 is for, and its name without `Scheduler`.
 const ABSENT: &[(&str, &[&str])] = &[
     ("is for audio", &["CosineDPMSolverMultistep"]),
-    ("is for video", &["CogVideoXDDIM", "CogVideoXDPM", "Helios", "HeliosDMD", "LTXEulerAncestralRF"]),
+    ("is for video", &["CogVideoXDDIM", "CogVideoXDPM", "Helios", "HeliosDMD"]),
     ("is for video and audio", &["MiniMaxH3", "Piflow"]),
     ("is for proteins", &["RFD4Proteina"]),
     ("is for discrete tokens", &["Amused", "BlockRefinement", "DiscreteDDIM", "EntropyBound", "VQDiffusion"]),

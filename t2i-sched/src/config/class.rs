@@ -75,9 +75,11 @@ pub(super) static CLASSES: &[&Class] = &[
     &classes::kdpm2_ancestral::CLASS,
     &classes::lcm::CLASS,
     &classes::lms::CLASS,
+    &classes::ltx_euler_ancestral::CLASS,
     &classes::pndm::CLASS,
     &classes::sa_solver::CLASS,
     &classes::unclip::CLASS,
+    &classes::scm::CLASS,
     &classes::tcd::CLASS,
     &classes::unipc::CLASS,
 ];

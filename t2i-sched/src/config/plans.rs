@@ -4,6 +4,7 @@ mod curve;
 mod edm;
 mod exploding;
 mod flow;
+mod flow_sigmas;
 mod preserving;
 mod table;
 

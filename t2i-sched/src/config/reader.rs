@@ -3,6 +3,7 @@
 mod betas;
 mod edm;
 mod flow;
+mod flow_sigmas;
 mod visits;
 
 use serde::Serialize;
@@ -13,6 +14,7 @@ use t2i_core::{Options, Result};
 pub(super) use betas::{Betas, ZeroSnr};
 pub(super) use edm::Edm;
 pub(super) use flow::Flow;
+pub(super) use flow_sigmas::{FlowSigmas, Solves};
 pub(super) use visits::{Curve, FinalSigma, Spacing, VisitOptions, Visits};
 
 use crate::samplers::Limit;
@@ -70,15 +72,6 @@ impl Reader {
             return Err(self.options.unsupported("solver_type", &json!(name), &expected));
         }
         Ok(name == other)
-    }
-
-    /// Refuses flow matching where the class has options for it that are not supported.
-    pub(super) fn no_flow(&mut self) -> Result<()> {
-        let off = [json!(false), Value::Null];
-        self.options.only("use_flow_sigmas", &off)?;
-        self.options.only("use_dynamic_shifting", &off)?;
-        self.options.ignore(&["flow_shift", "time_shift_type"]); // nothing without flow sigmas
-        Ok(())
     }
 
     /// A flag, where null is false.

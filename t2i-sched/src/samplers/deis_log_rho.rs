@@ -54,8 +54,26 @@ impl DeisLogRho {
     }
 }
 
-/// `sigma / alpha` of the variance-preserving level, as the reference finds it.
+/// `alpha` and `sigma` of a flow level as the reference has them; `None` for another level, and for both ends.
+fn flow(level: Level) -> Option<(f32, f32)> {
+    let is_flow = (level.alpha + level.sigma - 1.0).abs() < 1e-9 && level.alpha > 0.0 && level.sigma > 0.0;
+    is_flow.then_some((1.0 - level.sigma as f32, level.sigma as f32))
+}
+
+/// The first order between flow levels, in the reference's arithmetic: near pure noise it is a difference of large
+/// numbers, too.
+fn first(x: Tensor<4>, eps: Tensor<4>, from: (f32, f32), to: (f32, f32)) -> Tensor<4> {
+    let nearest = |f: fn(f64) -> f64, x: f32| f(f64::from(x)) as f32; // torch's, and not numpy's
+    let lambda = |(alpha, sigma): (f32, f32)| nearest(f64::ln, alpha) - nearest(f64::ln, sigma);
+    let weight = to.1 * (nearest(f64::exp, lambda(to) - lambda(from)) - 1.0);
+    scale(x, f64::from(to.0 / from.0)) - scale(eps, f64::from(weight))
+}
+
+/// `sigma / alpha` of the flow or variance-preserving level, as the reference finds it.
 fn rho(level: Level) -> f32 {
+    if let Some((alpha, sigma)) = flow(level) {
+        return sigma / alpha;
+    }
     let sigma = level.to_ve().sigma as f32;
     let alpha = 1.0 / (sigma * sigma + 1.0).sqrt();
     sigma * alpha / alpha
@@ -83,6 +101,9 @@ impl Sampler for DeisLogRho {
         self.history.truncate(3);
         let order = self.order_of(from, to);
         if order == 1 {
+            if let (Some(from), Some(to)) = (flow(from), flow(to)) {
+                return first(x, self.history[0].1.clone(), from, to);
+            }
             return to.mix(x0, self.history[0].1.clone());
         }
         let terms = self.weights(to, order).into_iter().zip(&self.history);

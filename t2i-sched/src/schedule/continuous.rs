@@ -1,5 +1,7 @@
 //! Schedules of a formula: flow matching, and EDM.
 
+use std::f64::consts::FRAC_PI_2;
+
 use super::{Schedule, Table};
 use crate::spacing::flow::Shift;
 use crate::spacing::k_diffusion;
@@ -23,6 +25,17 @@ impl Schedule {
             Table::Flow(sigmas) => Self { table: Table::Inverted(sigmas) },
             table => Self { table },
         }
+    }
+
+    /// TrigFlow at `len` evenly spaced angles, the last being pure noise. The network is told the angle, from 0 to
+    /// `pi / 2`. <https://arxiv.org/abs/2410.11081>
+    ///
+    /// # Panics
+    /// If `len` is 0.
+    pub fn trigflow(len: usize) -> Self {
+        assert!(len > 0, "a schedule needs at least one level");
+        let angle = |i: usize| (FRAC_PI_2 * i as f64 / len as f64) as f32;
+        Self { table: Table::Trigonometric((1..=len).map(angle).collect()) }
     }
 
     /// EDM with `len` levels whose `rho`-th roots are evenly spaced: 0.002, 80 and 7 in the paper. The network is told

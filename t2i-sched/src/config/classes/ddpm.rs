@@ -60,6 +60,7 @@ impl Scheduler for Ddpm {
     }
 
     fn sampler(&self, learned: &Learned, _: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
-        limited(self.limit, samplers::Ddpm::new(noise, self.variance, learned.schedule.level(0)))
+        let ddpm = samplers::Ddpm::new(noise, self.variance, learned.schedule.level(0)).single_precision();
+        limited(self.limit, ddpm)
     }
 }

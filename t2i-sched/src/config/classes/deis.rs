@@ -5,8 +5,8 @@ use std::sync::Arc;
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::plans::{at_most_timesteps, curve, curve_timesteps, multistep, preserving};
-use super::super::reader::{Betas, Curve, Reader, Threshold, VisitOptions, Visits};
+use super::super::plans::{curve, curve_timesteps, multistep, preserving};
+use super::super::reader::{Betas, Curve, FlowSigmas, Reader, Solves, Threshold, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
 use super::{limited, starts};
 use crate::samplers::{DeisLogRho, Limit};
@@ -24,6 +24,7 @@ const OPTIONS: VisitOptions = VisitOptions {
 
 #[derive(Debug)]
 struct Deis {
+    flow: FlowSigmas,
     visits: Visits,
     limit: Option<Limit>,
     order: usize,
@@ -31,12 +32,13 @@ struct Deis {
 }
 
 fn read(reader: &mut Reader) -> Read {
-    reader.no_flow()?;
-    let schedule = reader.schedule(&Betas::DDPM)?;
-    let prediction = reader.prediction(Some("sample"))?;
+    let betas = reader.schedule(&Betas::DDPM)?;
+    let (schedule, flow) = reader.flow_sigmas(betas)?;
+    let prediction = reader.flow_prediction(&flow, Solves::Data)?; // it takes the noise from the clean latent
     reader.one_of("algorithm_type", "deis", &["deis", "dpmsolver", "dpmsolver++"])?;
     reader.one_of("solver_type", "logrho", &["logrho", "midpoint", "heun", "bh1", "bh2"])?;
     let deis = Deis {
+        flow,
         visits: reader.visits(&OPTIONS)?,
         limit: reader.limit(None, Threshold::Known)?,
         // Above 3 the reference is of order 3.
@@ -47,18 +49,22 @@ fn read(reader: &mut Reader) -> Read {
 }
 
 impl Scheduler for Deis {
-    /// It ends at the lowest level and never at a clean one; the last step of a curve goes nowhere.
-    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
-        at_most_timesteps(steps, learned, CLASS.name)?;
-        let sigmas = learned.schedule.sigmas();
+    /// It ends at the lowest level and never at a clean one; the last step of a curve and of flow goes nowhere.
+    fn plan(&self, learned: &Learned, steps: usize, arguments: &Arguments) -> Result<Plan> {
+        self.flow.check(steps, learned, CLASS.name)?;
+        let shift = self.flow.shift(arguments)?;
+        let sigmas = self.flow.table(learned).sigmas();
         let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
-        let Some(curve) = curve(&self.visits, steps, ends.0, ends.1) else {
-            let (timesteps, visited) = multistep(learned, &self.visits, steps, learned.schedule.len());
-            return preserving(learned, steps, timesteps, visited, ends.0);
+        let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
+            Some(curve) => (curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras), curve),
+            None if self.flow.is_on() => self.flow.line(learned, steps, shift),
+            None => {
+                let (timesteps, visited) = multistep(learned, &self.visits, steps, learned.schedule.len());
+                return preserving(learned, steps, timesteps, visited, ends.0);
+            }
         };
-        let last = curve[curve.len() - 1];
-        let timesteps = curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras);
-        preserving(learned, steps, timesteps, curve, last)
+        let last = visited[visited.len() - 1];
+        self.flow.plan(learned, steps, timesteps, visited, last)
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, _: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

@@ -6,8 +6,10 @@ use serde_json::json;
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::plans::{at_most_timesteps, curve, curve_timesteps, final_sigma, multistep, preserving};
-use super::super::reader::{Betas, Curve, FinalSigma, Reader, Spacing, Threshold, VisitOptions, Visits};
+use super::super::plans::{curve, curve_timesteps, final_sigma, multistep};
+use super::super::reader::{
+    Betas, Curve, FinalSigma, FlowSigmas, Reader, Solves, Spacing, Threshold, VisitOptions, Visits,
+};
 use super::super::{Arguments, Learned};
 use super::dpm_solver::{lambda_min, unclipped};
 use super::{limited, starts};
@@ -26,6 +28,7 @@ const OPTIONS: VisitOptions = VisitOptions {
 
 #[derive(Debug)]
 struct Singlestep {
+    flow: FlowSigmas,
     visits: Visits,
     limit: Option<Limit>,
     algorithm: Algorithm,
@@ -44,18 +47,23 @@ enum Algorithm {
 }
 
 fn read(reader: &mut Reader) -> Read {
-    reader.no_flow()?;
     if let Some(learned @ ("learned" | "learned_range")) = reader.options.peek("variance_type").and_then(|v| v.as_str())
     {
         return Err(reader.options.unsupported("variance_type", &json!(learned), "null"));
     }
-    let schedule = reader.schedule(&Betas::DDPM)?;
-    let prediction = reader.prediction(Some("sample"))?;
+    let (schedule, flow) = {
+        let betas = reader.schedule(&Betas::DDPM)?;
+        reader.flow_sigmas(betas)?
+    };
     // This class has no other spacing, and does not look at the option.
     let visits = Visits { spacing: Spacing::Linspace, offset: 0, ..reader.visits(&OPTIONS)? };
     let heun = reader.solver_type("midpoint", "heun", &["logrho", "bh1", "bh2"])?;
+    let algorithm = algorithm(reader, visits.final_sigma)?;
+    let solves = if algorithm == Algorithm::Noise { Solves::Noise } else { Solves::Data };
+    let prediction = reader.flow_prediction(&flow, solves)?;
     let singlestep = Singlestep {
-        algorithm: algorithm(reader, visits.final_sigma)?,
+        flow,
+        algorithm,
         visits,
         limit: reader.limit(None, Threshold::Known)?,
         correction: if heun { DpmCorrection::Heun } else { DpmCorrection::Midpoint },
@@ -85,15 +93,17 @@ fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
 }
 
 impl Scheduler for Singlestep {
-    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
-        at_most_timesteps(steps, learned, CLASS.name)?;
-        let sigmas = learned.schedule.sigmas();
+    fn plan(&self, learned: &Learned, steps: usize, arguments: &Arguments) -> Result<Plan> {
+        self.flow.check(steps, learned, CLASS.name)?;
+        let shift = self.flow.shift(arguments)?;
+        let sigmas = self.flow.table(learned).sigmas();
         let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
         let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
             Some(curve) => (curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras), curve),
+            None if self.flow.is_on() => self.flow.line(learned, steps, shift),
             None => multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min)),
         };
-        preserving(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
+        self.flow.plan(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::plans::{at_most_timesteps, curve, curve_timesteps, final_sigma, multistep, preserving};
-use super::super::reader::{Betas, Curve, FinalSigma, Reader, Threshold, VisitOptions, Visits, ZeroSnr};
+use super::super::plans::{curve, curve_timesteps, final_sigma, multistep};
+use super::super::reader::{
+    Betas, Curve, FinalSigma, FlowSigmas, Reader, Solves, Threshold, VisitOptions, Visits, ZeroSnr,
+};
 use super::super::{Arguments, Learned};
 use super::{limited, lower_orders};
 use crate::samplers::{DpmAlgorithm, DpmCorrection, DpmSolver, Limit};
@@ -25,6 +27,7 @@ const OPTIONS: VisitOptions = VisitOptions {
 
 #[derive(Debug)]
 struct Dpm {
+    flow: FlowSigmas,
     visits: Visits,
     limit: Option<Limit>,
     algorithm: Algorithm,
@@ -46,16 +49,26 @@ enum Algorithm {
     NoiseSde,
 }
 
+impl Algorithm {
+    fn solves(self) -> Solves {
+        match self {
+            Self::Data | Self::DataSde => Solves::Data,
+            Self::Noise | Self::NoiseSde => Solves::Noise,
+        }
+    }
+}
+
 fn read(reader: &mut Reader) -> Read {
-    reader.no_flow()?;
     reader.options.only("variance_type", &[Value::Null])?;
-    let schedule = reader.schedule(&Betas { zero_snr: ZeroSnr::Finite, ..Betas::DDPM })?;
-    let prediction = reader.prediction(Some("sample"))?;
+    let betas = reader.schedule(&Betas { zero_snr: ZeroSnr::Finite, ..Betas::DDPM })?;
     let visits = reader.visits(&OPTIONS)?;
     let algorithm = algorithm(reader, visits.final_sigma)?;
+    let (schedule, flow) = reader.flow_sigmas(betas)?;
+    let prediction = reader.flow_prediction(&flow, algorithm.solves())?;
     let most = if algorithm == Algorithm::NoiseSde { 2 } else { 3 };
     let heun = reader.solver_type("midpoint", "heun", &["logrho", "bh1", "bh2"])?;
     let dpm = Dpm {
+        flow,
         visits,
         limit: reader.limit(None, Threshold::Known)?,
         algorithm,
@@ -108,17 +121,18 @@ pub(super) fn unclipped(learned: &Learned, lambda_min: f64) -> usize {
 }
 
 impl Scheduler for Dpm {
-    fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
-        at_most_timesteps(steps, learned, CLASS.name)?;
-        let schedule = &learned.schedule;
-        let sigmas = schedule.sigmas();
+    fn plan(&self, learned: &Learned, steps: usize, arguments: &Arguments) -> Result<Plan> {
+        self.flow.check(steps, learned, CLASS.name)?;
+        let shift = self.flow.shift(arguments)?;
+        let sigmas = self.flow.table(learned).sigmas();
         let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
         let rounded = self.rounded && matches!(self.visits.curve, Curve::Karras | Curve::Lu);
         let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
             Some(curve) => (curve_timesteps(&curve, &sigmas, rounded), curve),
+            None if self.flow.is_on() => self.flow.line(learned, steps, shift),
             None => multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min)),
         };
-        preserving(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
+        self.flow.plan(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::plans::{at_most_timesteps, curve, curve_timesteps, multistep, preserving};
-use super::super::reader::{Betas, Curve, Reader, Threshold, VisitOptions, Visits};
+use super::super::plans::{curve, curve_timesteps, multistep, preserving};
+use super::super::reader::{Betas, Curve, FlowSigmas, Reader, Solves, Threshold, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
-use super::dpm_solver::lambda_min;
+use super::dpm_solver::{lambda_min, unclipped};
 use super::limited;
 use crate::samplers::{self, Limit};
+use crate::spacing::flow::Shift;
 use crate::{BoxedSampler, Level, Plan, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
@@ -26,6 +27,7 @@ const OPTIONS: VisitOptions = VisitOptions {
 
 #[derive(Debug)]
 struct SaSolver {
+    flow: FlowSigmas,
     visits: Visits,
     limit: Option<Limit>,
     predictor_order: usize,
@@ -36,15 +38,16 @@ struct SaSolver {
 }
 
 fn read(reader: &mut Reader) -> Read {
-    reader.options.only("use_flow_sigmas", &[json!(false), Value::Null])?;
     reader.options.only("variance_type", &[Value::Null])?;
     reader.options.only("tau_func", &[Value::Null])?; // a function of Python, which no file can say
-    let schedule = reader.schedule(&Betas::DDPM)?;
-    let prediction = reader.prediction(Some("sample"))?;
+    let betas = reader.schedule(&Betas::DDPM)?;
+    let (schedule, flow) = reader.flow_sigmas(betas)?;
     let kinds = ["data_prediction", "noise_prediction"];
     let data = reader.one_of("algorithm_type", "data_prediction", &kinds)? == "data_prediction";
+    let prediction = reader.flow_prediction(&flow, if data { Solves::Data } else { Solves::Noise })?;
     let order = |n: &usize| (1..=4).contains(n);
     let solver = SaSolver {
+        flow,
         visits: reader.visits(&OPTIONS)?,
         limit: reader.limit(None, Threshold::Known)?,
         predictor_order: reader.checked("predictor_order", 2, "1 to 4", order)?,
@@ -61,20 +64,21 @@ fn read(reader: &mut Reader) -> Read {
 }
 
 impl Scheduler for SaSolver {
-    /// It ends at the cleanest level of the schedule, or at a curve's last sigma, which comes twice.
+    /// It ends at the cleanest level of the schedule, or at the last sigma of a curve or of flow, which comes twice.
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
-        at_most_timesteps(steps, learned, CLASS.name)?;
-        let schedule = &learned.schedule;
-        let sigmas = schedule.sigmas();
+        self.flow.check(steps, learned, CLASS.name)?;
+        let sigmas = self.flow.table(learned).sigmas();
         let (low, high) = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
-        let Some(curve) = curve(&self.visits, steps, low, high) else {
-            let clipped = (0..schedule.len()).filter(|t| schedule.level(*t).lambda() < self.lambda_min).count();
-            let (timesteps, visited) = multistep(learned, &self.visits, steps, schedule.len() - clipped);
-            return preserving(learned, steps, timesteps, visited, low);
+        let (timesteps, visited) = match curve(&self.visits, steps, low, high) {
+            Some(curve) => (curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras), curve),
+            None if self.flow.is_on() => self.flow.line(learned, steps, Shift::Fixed(self.flow.fixed)),
+            None => {
+                let (timesteps, visited) = multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min));
+                return preserving(learned, steps, timesteps, visited, low);
+            }
         };
-        let timesteps = curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras);
-        let last = curve[curve.len() - 1];
-        preserving(learned, steps, timesteps, curve, last)
+        let last = visited[visited.len() - 1];
+        self.flow.plan(learned, steps, timesteps, visited, last)
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
