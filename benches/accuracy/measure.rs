@@ -49,14 +49,14 @@ impl Subject {
             let last = steps(sampler, start, &levels, mixture::denoise).last();
             last.map(|step| mixture::points(step.x))
         };
-        let calls = Cell::new(0);
+        let calls = Cell::new(0usize);
         let model = |x: Tensor<4>, level: Level| {
             calls.set(calls.get() + 1);
             mixture::denoise(x, level)
         };
         let start = mixture::tensor(&[[9.0, 4.0]]);
         steps(sampler.build(&Setup::new(&levels, &noise(1))), start, &levels, model).take(3).for_each(drop);
-        Self { sampler, draws: end(1) != end(2), calls: calls.get() / 3 }
+        Self { sampler, draws: end(1) != end(2), calls: calls.get().div_ceil(3) }
     }
 
     /// What its runs are judged by.
@@ -161,7 +161,7 @@ impl Truth {
         };
         let noise = noise(7);
         let sampler = subject.sampler.build(&Setup { steps: n, ..Setup::new(&levels, &noise) });
-        let calls = Cell::new(0);
+        let calls = Cell::new(0usize);
         let model = |x: Tensor<4>, level: Level| {
             calls.set(calls.get() + 1);
             mixture::denoise(x, level)
