@@ -77,7 +77,7 @@ fn measure(truth: &Truth, subject: Subject, results: &mut Results) {
         return;
     }
     let own = truth.own_levels(subject.sampler);
-    for spacing in SpacingName::ALL.iter().copied().filter(|spacing| !own || *spacing == USUAL) {
+    for spacing in SpacingName::all().filter(|spacing| !own || *spacing == USUAL) {
         let drawn = spacing == USUAL || TYPICAL.contains(&subject.sampler.as_str());
         let calls = CALLS.into_iter().filter(|calls| drawn || TABLED.contains(calls));
         let runs = calls.map(|calls| (calls, truth.within(subject, spacing, calls))).collect();

@@ -119,9 +119,9 @@ fn error(results: &Results, sampler: &str, spacing: SpacingName, calls: usize) -
 fn spacings(results: &Results) -> String {
     let titles = ["spacing"].into_iter().chain(TYPICAL).chain(["all"]);
     let titles: Vec<String> = titles.map(str::to_owned).collect();
-    let lines = SpacingName::ALL.iter().map(|spacing| {
-        let errors = TYPICAL.map(|sampler| short(error(results, sampler, *spacing, COMPARED)));
-        let all = format!("{:.2}", multiple(results, *spacing));
+    let lines = SpacingName::all().map(|spacing| {
+        let errors = TYPICAL.map(|sampler| short(error(results, sampler, spacing, COMPARED)));
+        let all = format!("{:.2}", multiple(results, spacing));
         line([spacing.to_string()].into_iter().chain(errors).chain([all]))
     });
     head(&titles) + &lines.collect::<String>()
@@ -141,12 +141,12 @@ fn multiple(results: &Results, spacing: SpacingName) -> f64 {
 }
 
 fn matrix(results: &Results, calls: usize) -> String {
-    let names = SpacingName::ALL.iter().map(ToString::to_string);
+    let names = SpacingName::all().map(|spacing| spacing.to_string());
     let titles: Vec<String> = ["sampler".to_owned()].into_iter().chain(names).collect();
     let rows = results.rows.iter().filter(|row| row.spacing == USUAL);
     let lines = rows.map(|row| {
         let sampler = row.subject.sampler.as_str();
-        let errors = SpacingName::ALL.iter().map(|spacing| short(error(results, sampler, *spacing, calls)));
+        let errors = SpacingName::all().map(|spacing| short(error(results, sampler, spacing, calls)));
         line([sampler.to_owned()].into_iter().chain(errors))
     });
     head(&titles) + &lines.collect::<String>()

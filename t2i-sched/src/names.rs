@@ -100,7 +100,7 @@ pub(crate) fn normal(name: &str) -> String {
 }
 
 fn unknown(name: &str) -> Error {
-    let endings = || std::iter::once(None).chain(SpacingName::ALL.iter().map(Some));
+    let endings = || std::iter::once(None).chain(SpacingName::all().map(Some));
     let spelled = SamplerName::all().flat_map(SamplerName::spellings);
     let all: Vec<String> = spelled
         .flat_map(|sampler| {
@@ -131,9 +131,9 @@ mod tests {
         for sampler in SamplerName::all() {
             for name in sampler.spellings() {
                 assert_eq!(name.parse::<Recipe>().unwrap(), Recipe { sampler, spacing: None }, "{name}");
-                for spacing in SpacingName::ALL {
+                for spacing in SpacingName::all() {
                     let name = format!("{name} {spacing}");
-                    assert_eq!(name.parse::<Recipe>().unwrap(), Recipe { sampler, spacing: Some(*spacing) }, "{name}");
+                    assert_eq!(name.parse::<Recipe>().unwrap(), Recipe { sampler, spacing: Some(spacing) }, "{name}");
                 }
             }
         }

@@ -25,7 +25,7 @@ fn every_sampler_has_a_line() {
 
 #[test]
 fn every_spacing_has_a_line() {
-    for spacing in SpacingName::ALL {
+    for spacing in SpacingName::all() {
         assert_eq!(row("Spacings", &spacing.to_string()).len(), 6, "{spacing}");
     }
 }

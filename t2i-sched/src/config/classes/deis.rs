@@ -13,14 +13,7 @@ use crate::samplers::{DeisLogRho, Limit};
 use crate::{BoxedSampler, Level, Plan, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "DEISMultistepScheduler", read, curves: OPTIONS.curves, spaced: true };
-
-const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: false,
-};
+    Class { name: "DEISMultistepScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: true };
 
 #[derive(Debug)]
 struct Deis {
@@ -39,7 +32,7 @@ fn read(reader: &mut Reader) -> Read {
     reader.one_of("solver_type", "logrho", &["logrho", "midpoint", "heun", "bh1", "bh2"])?;
     let deis = Deis {
         flow,
-        visits: reader.visits(&OPTIONS)?,
+        visits: reader.visits(&VisitOptions::SIGMAS)?,
         limit: reader.limit(None, Threshold::Known)?,
         // Above 3 the reference is of order 3.
         order: reader.checked("solver_order", 2, "1 or more", |n| (1..=1000).contains(n))?,

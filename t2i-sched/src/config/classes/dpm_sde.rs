@@ -6,13 +6,13 @@ use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{Interpolation, MOST_STEPS, at_most, exploding};
-use super::super::reader::{Betas, Reader, Visits};
+use super::super::reader::{Betas, Reader, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
-use super::lms::{OPTIONS, own_range};
+use super::lms::own_range;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "DPMSolverSDEScheduler", read, curves: OPTIONS.curves, spaced: true };
+    Class { name: "DPMSolverSDEScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: true };
 
 #[derive(Debug)]
 struct DpmSde {
@@ -24,7 +24,7 @@ struct DpmSde {
 fn read(reader: &mut Reader) -> Read {
     let schedule = reader.schedule(&Betas::LATENT)?;
     let prediction = reader.prediction(None)?;
-    let visits = own_range(reader.visits(&OPTIONS)?);
+    let visits = own_range(reader.visits(&VisitOptions::SIGMAS)?);
     let seed = reader.options.get("noise_sampler_seed", None)?;
     Ok((Learned { schedule, prediction }, Arc::new(DpmSde { visits, seed })))
 }

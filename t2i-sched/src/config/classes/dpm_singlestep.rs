@@ -19,12 +19,7 @@ use crate::{BoxedSampler, Plan, SharedNoise};
 pub(in crate::config) static CLASS: Class =
     Class { name: "DPMSolverSinglestepScheduler", read, curves: OPTIONS.curves, spaced: false };
 
-const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: true,
-};
+const OPTIONS: VisitOptions = VisitOptions { last: true, ..VisitOptions::SIGMAS };
 
 #[derive(Debug)]
 struct Singlestep {

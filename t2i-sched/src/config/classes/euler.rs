@@ -13,12 +13,7 @@ use crate::{BoxedSampler, Level, Plan, Prediction, SharedNoise, samplers};
 pub(in crate::config) static CLASS: Class =
     Class { name: "EulerDiscreteScheduler", read, curves: OPTIONS.curves, spaced: true };
 
-const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: true,
-};
+const OPTIONS: VisitOptions = VisitOptions { last: true, ..VisitOptions::SIGMAS };
 
 #[derive(Debug)]
 struct Euler {

@@ -14,16 +14,9 @@ use crate::samplers::{Euler, Renoise};
 use crate::{BoxedSampler, Level, Plan, Prediction, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "FlowMatchEulerDiscreteScheduler", read, curves: CURVES.curves, spaced: false };
+    Class { name: "FlowMatchEulerDiscreteScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: false };
 
 /// The curves of the flow classes. Two of the options are not of theirs, but a file that states them means them.
-pub(super) const CURVES: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: false,
-};
-
 #[derive(Debug)]
 struct FlowMatchEuler {
     flow: Flow,
@@ -34,7 +27,7 @@ struct FlowMatchEuler {
 }
 
 fn read(reader: &mut Reader) -> Read {
-    let flow = reader.flow(&CURVES)?;
+    let flow = reader.flow(&VisitOptions::SIGMAS)?;
     let inverted = reader.flag("invert_sigmas", false)?;
     let stochastic = reader.flag("stochastic_sampling", false)?;
     if inverted && stochastic {

@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 
 use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{MOST_STEPS, at_most, flow};
-use super::super::reader::{Flow, Reader};
+use super::super::reader::{Flow, Reader, VisitOptions};
 use super::super::{Arguments, Learned};
-use super::flow_match_euler::CURVES;
 use crate::samplers::Renoise;
 use crate::{BoxedSampler, Plan, Prediction, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "FlowMatchLCMScheduler", read, curves: CURVES.curves, spaced: false };
+    Class { name: "FlowMatchLCMScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: false };
 
 #[derive(Debug)]
 struct FlowMatchLcm {
@@ -28,7 +27,7 @@ fn read(reader: &mut Reader) -> Read {
         let expected = "false: with fresh noise the run would end in noise";
         return Err(reader.options.unsupported("invert_sigmas", &json!(true), expected));
     }
-    let flow = reader.flow(&CURVES)?;
+    let flow = reader.flow(&VisitOptions::SIGMAS)?;
     let learned = Learned { schedule: flow.schedule(), prediction: Prediction::Velocity };
     Ok((learned, Arc::new(FlowMatchLcm { flow })))
 }

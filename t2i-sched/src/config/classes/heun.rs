@@ -13,14 +13,7 @@ use crate::samplers::Limit;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "HeunDiscreteScheduler", read, curves: OPTIONS.curves, spaced: true };
-
-const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: false,
-};
+    Class { name: "HeunDiscreteScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: true };
 
 #[derive(Debug)]
 struct Heun {
@@ -31,7 +24,8 @@ struct Heun {
 fn read(reader: &mut Reader) -> Read {
     let schedule = reader.schedule(&Betas { more: &["exp"], ..Betas::LATENT })?;
     let prediction = reader.prediction(Some("sample"))?;
-    let heun = Heun { visits: reader.visits(&OPTIONS)?, limit: reader.limit(Some(false), Threshold::Unknown)? };
+    let heun =
+        Heun { visits: reader.visits(&VisitOptions::SIGMAS)?, limit: reader.limit(Some(false), Threshold::Unknown)? };
     Ok((Learned { schedule, prediction }, Arc::new(heun)))
 }
 

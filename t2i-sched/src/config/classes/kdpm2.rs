@@ -6,13 +6,12 @@ use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{Interpolation, MOST_STEPS, at_most, exploding};
-use super::super::reader::{Betas, Curve, Reader, Visits};
+use super::super::reader::{Betas, Curve, Reader, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
-use super::lms::OPTIONS;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "KDPM2DiscreteScheduler", read, curves: OPTIONS.curves, spaced: true };
+    Class { name: "KDPM2DiscreteScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: true };
 
 #[derive(Debug)]
 struct Kdpm2 {
@@ -28,7 +27,7 @@ fn read(reader: &mut Reader) -> Read {
 pub(super) fn options(reader: &mut Reader) -> Result<(Learned, Visits)> {
     let schedule = reader.schedule(&Betas::LATENT)?;
     let prediction = reader.prediction(None)?;
-    Ok((Learned { schedule, prediction }, reader.visits(&OPTIONS)?))
+    Ok((Learned { schedule, prediction }, reader.visits(&VisitOptions::SIGMAS)?))
 }
 
 /// The plan of both: a network is told whole timesteps at the levels of a Karras curve, and parts of them half way.

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::reader::{Reader, Visits};
+use super::super::reader::{Reader, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
 use super::kdpm2::{options, two_calls};
-use super::lms::OPTIONS;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "KDPM2AncestralDiscreteScheduler", read, curves: OPTIONS.curves, spaced: true };
+    Class { name: "KDPM2AncestralDiscreteScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: true };
 
 #[derive(Debug)]
 struct Kdpm2Ancestral {

@@ -12,14 +12,7 @@ use super::skipped;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "LMSDiscreteScheduler", read, curves: OPTIONS.curves, spaced: true };
-
-pub(super) const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: false,
-};
+    Class { name: "LMSDiscreteScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: true };
 
 #[derive(Debug)]
 struct Lms {
@@ -29,7 +22,7 @@ struct Lms {
 fn read(reader: &mut Reader) -> Read {
     let schedule = reader.schedule(&Betas::DDPM)?;
     let prediction = reader.prediction(Some("sample"))?;
-    let visits = own_range(reader.visits(&OPTIONS)?);
+    let visits = own_range(reader.visits(&VisitOptions::SIGMAS)?);
     Ok((Learned { schedule, prediction }, Arc::new(Lms { visits })))
 }
 

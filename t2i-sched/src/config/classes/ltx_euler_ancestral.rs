@@ -7,14 +7,13 @@ use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{MOST_STEPS, at_most, flow};
-use super::super::reader::{Flow, Reader};
+use super::super::reader::{Flow, Reader, VisitOptions};
 use super::super::{Arguments, Learned};
-use super::flow_match_euler::CURVES;
 use crate::samplers::{EulerAncestralRf, Fresh};
 use crate::{BoxedSampler, Plan, Prediction, SharedNoise};
 
 pub(in crate::config) static CLASS: Class =
-    Class { name: "LTXEulerAncestralRFScheduler", read, curves: CURVES.curves, spaced: false };
+    Class { name: "LTXEulerAncestralRFScheduler", read, curves: VisitOptions::SIGMAS.curves, spaced: false };
 
 #[derive(Debug)]
 struct LtxEulerAncestral {
@@ -25,7 +24,7 @@ struct LtxEulerAncestral {
 
 /// The class has three options, and makes its levels by a `FlowMatchEulerDiscreteScheduler` of the whole file.
 fn read(reader: &mut Reader) -> Read {
-    let flow = reader.flow(&CURVES)?;
+    let flow = reader.flow(&VisitOptions::SIGMAS)?;
     if reader.flag("invert_sigmas", false)? {
         return Err(reader.options.unsupported("invert_sigmas", &json!(true), "false: its steps lead to less noise"));
     }

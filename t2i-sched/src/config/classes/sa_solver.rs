@@ -18,12 +18,7 @@ use crate::{BoxedSampler, Level, Plan, SharedNoise};
 pub(in crate::config) static CLASS: Class =
     Class { name: "SASolverScheduler", read, curves: OPTIONS.curves, spaced: true };
 
-const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: false,
-    last: false,
-};
+const OPTIONS: VisitOptions = VisitOptions { range: false, ..VisitOptions::SIGMAS };
 
 #[derive(Debug)]
 struct SaSolver {

@@ -20,12 +20,7 @@ use crate::{BoxedSampler, Plan, SharedNoise};
 pub(in crate::config) static CLASS: Class =
     Class { name: "UniPCMultistepScheduler", read, curves: OPTIONS.curves, spaced: true };
 
-const OPTIONS: VisitOptions = VisitOptions {
-    spacing: "linspace",
-    curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
-    range: true,
-    last: true,
-};
+const OPTIONS: VisitOptions = VisitOptions { last: true, ..VisitOptions::SIGMAS };
 
 #[derive(Debug)]
 struct UniPc {

@@ -1,7 +1,7 @@
 //! Curves of sigmas.
 
 use super::super::reader::{Curve, FinalSigma, Visits};
-use crate::spacing::{self, ramp};
+use crate::spacing;
 
 /// The sigmas of the config's curve between the given ends, unless it states its own; `None` if it goes by timesteps.
 pub(in crate::config) fn curve(visits: &Visits, steps: usize, sigma_min: f64, sigma_max: f64) -> Option<Vec<f64>> {
@@ -12,14 +12,8 @@ pub(in crate::config) fn curve(visits: &Visits, steps: usize, sigma_min: f64, si
         Curve::Karras => Some(spacing::karras(low, high, steps)),
         Curve::Exponential => Some(spacing::exponential(low, high, steps)),
         Curve::Beta => Some(spacing::beta(low, high, steps)),
-        Curve::Lu => Some(lu(sigma_min as f32, sigma_max as f32, steps)),
+        Curve::Lu => Some(spacing::lu(sigma_min, sigma_max, steps)),
     }
-}
-
-/// Sigmas with evenly spaced `lambda`, from logarithms in f32. <https://arxiv.org/abs/2211.01095>, section 5.2
-fn lu(sigma_min: f32, sigma_max: f32, steps: usize) -> Vec<f64> {
-    let (low, high) = (f64::from(sigma_min.ln()), f64::from(sigma_max.ln()));
-    ramp(0.0, 1.0, steps).iter().map(|r| (high + r * (low - high)).exp()).collect()
 }
 
 /// The timesteps of a curve's sigmas, as integers.

@@ -55,6 +55,14 @@ pub(in crate::config) struct VisitOptions {
 }
 
 impl VisitOptions {
+    /// A class that knows sigmas: the usual curves, between ends that may be stated.
+    pub(in crate::config) const SIGMAS: Self = Self {
+        spacing: "linspace",
+        curves: &["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"],
+        range: true,
+        last: false,
+    };
+
     /// A class that knows timesteps and no sigmas.
     pub(in crate::config) const TIMESTEPS: Self = Self { spacing: "leading", curves: &[], range: false, last: false };
 }
