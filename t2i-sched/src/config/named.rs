@@ -29,13 +29,12 @@ pub(super) fn read(reader: &mut Reader, recipe: Recipe) -> Read {
 impl Scheduler for Named {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
         at_most(steps, MOST_STEPS, self.recipe.sampler.as_str())?;
-        let by_timesteps = exploding(learned, &self.visits, steps, Interpolation::Linear);
         let sigmas = learned.schedule.sigmas();
         let (low, high) = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
         let levels = match (self.recipe.spacing, self.recipe.sampler.own_levels(low, high, steps)) {
             (_, Some(levels)) => levels,
             (Some(_), None) => self.recipe.levels(&learned.schedule, low, high, steps)?,
-            (None, None) => return Ok(by_timesteps),
+            (None, None) => return Ok(exploding(learned, &self.visits, steps, Interpolation::Linear)),
         };
         let levels: Vec<Level> = levels.iter().map(|level| Level::ve(round_to_f32(level.sigma))).collect();
         let starts = &levels[..levels.len() - 1];
