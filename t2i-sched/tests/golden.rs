@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::SafeTensors;
+use common::{error, numbers, parity, values};
 use serde_json::Value;
 use t2i_core::Options;
 use t2i_sched::{Generator, Level, Noise, Plan, Schedule, SchedulerConfig, SharedNoise, cfg, rescale, steps};
@@ -19,35 +21,11 @@ const TIMESTEP: f64 = 1e-4;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/sched/");
 
 fn load(name: &str) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
-    let bytes = std::fs::read(format!("{GOLDEN}{name}.safetensors")).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let values = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-    file.iter().map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), values(view.data())))).collect()
+    common::load(&format!("{GOLDEN}{name}.safetensors"))
 }
 
 fn tensor((shape, values): &(Vec<usize>, Vec<f32>)) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values.clone(), shape.clone()), &Device::flex())
-}
-
-fn values(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
-}
-
-/// Prints a line for `tests/golden/parity.py`.
-#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
-fn parity(part: &str, case: &str, tolerance: f64, error: f64) {
-    println!("parity | {part} | {case} | {tolerance:.1e} | {error:.1e}");
-}
-
-/// The largest difference as a share of the largest expected value; infinite if anything is not finite.
-fn error(found: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    if found.iter().any(|v| !v.is_finite()) {
-        return f64::INFINITY;
-    }
-    let largest = expected.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
-    let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
-    found.iter().zip(expected).map(difference).fold(0.0, f64::max) / largest
 }
 
 /// The networks of the reference script.
@@ -74,10 +52,6 @@ fn config(case: &Value) -> SchedulerConfig {
         Some(mu) => config.with_mu(mu),
         None => config,
     }
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
 /// The classes that list two timesteps a step, but one for the last.
