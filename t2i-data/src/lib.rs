@@ -1,0 +1,1 @@
+//! Captioned pictures for training.
