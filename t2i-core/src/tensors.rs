@@ -1,13 +1,10 @@
 //! Tensors to look at, and tensors to start from: plain safetensors files.
 
-use std::io::Write;
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
-use crate::{Error, Result, Weights, files};
+use crate::{Error, Result, Weights};
 
 /// Writes named tensors as f32 to a safetensors file.
 ///
@@ -15,15 +12,9 @@ use crate::{Error, Result, Weights, files};
 /// If two have one name, or the file cannot be written; what was there then stays as it was.
 pub fn write_tensors(path: impl AsRef<Path>, tensors: &[(impl AsRef<str>, TensorData)]) -> Result<()> {
     let path = path.as_ref();
-    let corrupt = |e: &dyn std::fmt::Display| Error::corrupt(path, e);
-    let named: Vec<_> =
-        tensors.iter().map(|(name, data)| Ok((name.as_ref(), as_f32(path, data)?))).collect::<Result<_>>()?;
-    if let Some(tensor) = twice(named.iter().map(|(name, _)| *name)) {
-        return Err(Error::DuplicateTensor { origin: path.display().to_string(), tensor });
-    }
-    let views = named.iter().map(|(name, data)| Ok((*name, view(data)?))).collect::<Result<Vec<_>, SafeTensorError>>();
-    let bytes = safetensors::serialize(views.map_err(|e| corrupt(&e))?, None).map_err(|e| corrupt(&e))?;
-    files::replace(path, |file| file.write_all(&bytes))
+    let named = tensors.iter().map(|(name, data)| Ok((name.as_ref().to_owned(), as_f32(path, data)?)));
+    let named = named.collect::<Result<Vec<_>>>()?;
+    Weights::from_data(&path.display().to_string(), named)?.write(path, FloatDType::F32, &[])
 }
 
 /// Reads one tensor of a safetensors file as f32.
@@ -41,15 +32,6 @@ pub fn read_tensor<const D: usize>(path: impl AsRef<Path>, name: &str, device: &
 
 fn as_f32(path: &Path, data: &TensorData) -> Result<TensorData> {
     data.clone().try_cast(DType::F32).map_err(|e| Error::corrupt(path, e))
-}
-
-fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut seen = std::collections::BTreeSet::new();
-    names.into_iter().find(|name| !seen.insert(*name)).map(str::to_owned)
-}
-
-fn view(data: &TensorData) -> Result<TensorView<'_>, SafeTensorError> {
-    TensorView::new(Dtype::F32, data.shape().to_vec(), data.as_bytes())
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 mod convert;
 mod edit;
 mod load;
+mod path;
 mod pickle;
 mod safetensors;
+mod save;
 mod shards;
 
 use std::collections::BTreeMap;

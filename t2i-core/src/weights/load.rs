@@ -7,6 +7,7 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 use super::Weights;
 use super::convert::{is_finite, to_float};
+use super::path::ModulePath;
 use crate::{Error, Result};
 
 impl Weights {
@@ -23,8 +24,7 @@ impl Weights {
         let mut loader = Loader {
             weights: self,
             dtype: dtype.into(),
-            path: Vec::new(),
-            containers: Vec::new(),
+            path: ModulePath::default(),
             used: BTreeSet::new(),
             error: None,
         };
@@ -39,32 +39,15 @@ impl Weights {
 struct Loader<'a> {
     weights: &'a Weights,
     dtype: DType,
-    path: Vec<String>,
-    containers: Vec<String>,
+    path: ModulePath,
     used: BTreeSet<String>,
     error: Option<Error>,
 }
 
 impl Loader<'_> {
-    /// The file's name of the parameter at the current path.
-    fn name(&self) -> String {
-        let norm = matches!(self.container(), "Struct:GroupNorm" | "Struct:LayerNorm");
-        let (last, parents) = self.path.split_last().expect("a parameter has a name");
-        let last = match last.as_str() {
-            "gamma" if norm => "weight",
-            "beta" if norm => "bias",
-            other => other,
-        };
-        parents.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
-    }
-
-    fn container(&self) -> &str {
-        self.containers.last().map(String::as_str).unwrap_or_default()
-    }
-
     fn tensor<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Result<Tensor<D>> {
-        let name = self.name();
-        let transposed = D == 2 && self.container() == "Struct:Linear";
+        let name = self.path.name();
+        let transposed = self.path.is_transposed(D);
         let mut expected = param.lazy_shape().to_vec();
         if transposed {
             expected.swap(0, 1);
@@ -110,18 +93,11 @@ impl Loader<'_> {
 
 impl ModuleMapper for Loader<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.containers.push(container.to_owned());
-        // The variants of an enum are one module to the outside.
-        if !container.starts_with("Enum:") {
-            self.path.push(name.to_owned());
-        }
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
-        self.containers.pop();
-        if !container.starts_with("Enum:") {
-            self.path.pop();
-        }
+        self.path.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -1,0 +1,55 @@
+//! The length of a step, as a function of its number.
+
+use std::f64::consts::PI;
+
+/// The learning rate at every step: a linear start, then constant or falling.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LearningRate {
+    /// The rate after the start.
+    pub peak: f64,
+    /// Steps over which the rate grows from 0.
+    pub warmup: u64,
+    /// How it falls after that.
+    pub decay: Decay,
+}
+
+/// How a learning rate falls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decay {
+    /// Not at all.
+    None,
+    /// Along a line to 0 at step `steps`.
+    Linear {
+        /// The step at which it is 0.
+        steps: u64,
+    },
+    /// Along half a cosine to 0 at step `steps`. [Loshchilov and Hutter 2017](https://arxiv.org/abs/1608.03983), eq. 5
+    Cosine {
+        /// The step at which it is 0.
+        steps: u64,
+    },
+}
+
+impl LearningRate {
+    /// The same at every step.
+    pub fn constant(peak: f64) -> Self {
+        Self { peak, warmup: 0, decay: Decay::None }
+    }
+
+    /// The rate of step number `step`, from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            return self.peak * step as f64 / self.warmup as f64;
+        }
+        let share = |steps: u64| {
+            let after = (step - self.warmup) as f64 / steps.saturating_sub(self.warmup).max(1) as f64;
+            after.min(1.0)
+        };
+        self.peak
+            * match self.decay {
+                Decay::None => 1.0,
+                Decay::Linear { steps } => 1.0 - share(steps),
+                Decay::Cosine { steps } => 0.5 * (1.0 + (PI * share(steps)).cos()),
+            }
+    }
+}

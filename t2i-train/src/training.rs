@@ -1,0 +1,125 @@
+//! A model under training: weights, their running mean, optimiser, and how far it is.
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+
+use t2i_core::{Error, Result};
+
+use crate::{Ema, LearningRate, clip_global_norm, number_parameters};
+
+/// How weights are changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingConfig {
+    /// The length of a step, and how it changes on the way.
+    pub learning_rate: LearningRate,
+    /// What AdamW takes from every weight at each step, as a share of the learning rate.
+    /// [Loshchilov and Hutter 2019](https://arxiv.org/abs/1711.05101)
+    pub weight_decay: f32,
+    /// AdamW's memory of the gradient and of its square.
+    pub betas: [f32; 2],
+    /// The longest gradient, over all weights together.
+    pub max_gradient: f64,
+    /// How much of the running mean of the weights stays at each step.
+    pub ema_decay: f64,
+}
+
+/// A model under training: its weights, their running mean, the optimiser's memory, and the number of steps made.
+///
+/// A step is a function of these and of what the loss draws by the number of the step. So a run that is saved, stopped
+/// and resumed ends with the same bits as one that is not.
+pub struct Training<M: Module> {
+    model: M,
+    pub(crate) ema: Ema,
+    pub(crate) optimizer: ModuleOptimizer,
+    pub(crate) steps: u64,
+    config: TrainingConfig,
+}
+
+/// What a step tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report {
+    /// The number of the step, from 0.
+    pub step: u64,
+    /// The loss before the step.
+    pub loss: f64,
+    /// The length of the gradient over all weights, before it was cut.
+    pub gradient: f64,
+    /// The learning rate of the step.
+    pub learning_rate: f64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: LearningRate::constant(1e-4),
+            weight_decay: 1e-2,
+            betas: [0.9, 0.99],
+            max_gradient: 1.0,
+            ema_decay: 0.999,
+        }
+    }
+}
+
+impl<M: Module> Training<M> {
+    /// Starts with a model on an autodiff device.
+    pub fn new(model: M, config: TrainingConfig) -> Self {
+        let model = number_parameters(model);
+        let [beta_1, beta_2] = config.betas;
+        let optimizer = AdamWConfig::new()
+            .with_beta_1(beta_1)
+            .with_beta_2(beta_2)
+            .with_epsilon(1e-8)
+            .with_weight_decay(config.weight_decay)
+            .init();
+        Self { ema: Ema::of(&model), model, optimizer, steps: 0, config }
+    }
+
+    /// The model as it is trained.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// The model with the running mean of its weights, without autodiff: what is kept in the end.
+    pub fn averaged(&self) -> M {
+        self.ema.put_into(self.model.valid())
+    }
+
+    /// How many steps were made.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// One step down the gradient of `loss`, which is told the model and the number of the step.
+    ///
+    /// # Shapes
+    /// - the loss: `[1]`
+    ///
+    /// # Errors
+    /// If `loss` fails, or it or its gradient is NaN or infinite; the weights then stay as they were.
+    pub fn step(&mut self, loss: impl FnOnce(&M, u64) -> Result<Tensor<1>>) -> Result<Report> {
+        let learning_rate = self.config.learning_rate.at(self.steps);
+        let loss = loss(&self.model, self.steps)?;
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let (gradients, gradient) = clip_global_norm(gradients, &self.model, self.config.max_gradient);
+        let loss = f64::from(loss.into_scalar::<f32>());
+        if !(loss + gradient).is_finite() {
+            let stage = format!("training step {} (loss {loss}, gradient {gradient})", self.steps);
+            return Err(Error::NotFinite { stage, latent: None });
+        }
+        self.model = self.optimizer.step(learning_rate, self.model.clone(), gradients);
+        self.ema.update(&self.model, self.ema_decay());
+        self.steps += 1;
+        Ok(Report { step: self.steps - 1, loss, gradient, learning_rate })
+    }
+
+    /// The decay at this step: in the first steps the mean is over few, or it would remember where the weights began.
+    fn ema_decay(&self) -> f64 {
+        let steps = self.steps as f64;
+        self.config.ema_decay.min((1.0 + steps) / (10.0 + steps))
+    }
+
+    pub(crate) fn replace_model(&mut self, model: M) {
+        self.model = number_parameters(model);
+    }
+}
