@@ -107,7 +107,10 @@ mod tests {
     #[test]
     fn names_and_layout_are_those_of_files() {
         let weights = Weights::from_module("small", &small()).expect("distinct names");
-        assert_eq!(weights.names().collect::<Vec<_>>(), ["norm.bias", "norm.weight", "to_out.0.bias", "to_out.0.weight"]);
+        assert_eq!(
+            weights.names().collect::<Vec<_>>(),
+            ["norm.bias", "norm.weight", "to_out.0.bias", "to_out.0.weight"]
+        );
         assert_eq!(weights.shape("to_out.0.weight"), Some(&[3, 2][..]));
     }
 
