@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
+pub use built_in::byte_token;
 use t2i_core::Result;
 use tokenizers::AddedToken;
 
