@@ -38,11 +38,10 @@ pub(crate) fn train(options: &Options) -> t2i::Result<()> {
         let first = step * (options.batch as u64).div_ceil(4);
         let window: Vec<_> = (first..first + Latents::WINDOW).collect();
         let numbers: Vec<_> = window.choose_multiple(&mut random, options.batch).copied().collect();
-        let captions =
-            numbers.iter().enumerate().map(|(i, number)| match random.random_bool(WITHOUT_CAPTION) {
-                true => String::new(),
-                false => scenes.caption(&latents.scene(*number), step * options.batch as u64 + i as u64),
-            });
+        let captions = numbers.iter().enumerate().map(|(i, number)| match random.random_bool(WITHOUT_CAPTION) {
+            true => String::new(),
+            false => scenes.caption(&latents.scene(*number), step * options.batch as u64 + i as u64),
+        });
         let captions = tokenizer.encode_batch(&captions.collect::<Vec<String>>());
         let x0 = latents.of(&numbers, first, &device);
         let eps = step_noise(options.seed, step, x0.dims(), &device);
