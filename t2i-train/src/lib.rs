@@ -4,12 +4,14 @@
 //! |---|---|
 //! | what is a step, and what is kept between steps | [`Training`] |
 //! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
+//! | how is it watched | [`Display`] |
 //! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | what learns what a caption means | [`Conditioned`] |
 //! | where do the words come from | [`Vocabulary`] |
 
 mod clip;
 mod conditioned;
+mod display;
 mod ema;
 mod initialise;
 mod learning_rate;
@@ -22,6 +24,7 @@ mod vocabulary;
 
 pub use clip::clip_global_norm;
 pub use conditioned::{Batch, Conditioned, step_noise};
+pub use display::Display;
 pub use ema::Ema;
 pub use initialise::initialise;
 pub use learning_rate::{Decay, LearningRate};
@@ -29,5 +32,3 @@ pub use levels::{SampledLevels, TrainingLevels};
 pub use loss::{CodecLoss, DiffusionLoss, Weighting, divergence, spread};
 pub use training::{Report, Training, TrainingConfig};
 pub use vocabulary::Vocabulary;
-
-pub(crate) use parameters::number_parameters;
