@@ -1,5 +1,6 @@
 //! A loaded checkpoint, and what it does with a request.
 
+mod adapters;
 mod blend;
 mod check;
 mod conditioning;

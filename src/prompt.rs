@@ -2,13 +2,14 @@
 
 use burn::tensor::{Device, FloatDType, Tensor};
 
-use t2i_core::{Checkpoint, Error, Part, Result};
+use t2i_core::{Checkpoint, Error, LearnedEmbedding, LearnedVectors, Part, Result};
 use t2i_text::{ClipTextConfig, ClipTextModel, TextOutput, Tokenizer};
 
 use crate::Encoded;
 use crate::finite::check_finite;
 
 /// The text encoders of a model. Their contexts stand beside each other, in this order.
+#[derive(Clone)]
 pub(crate) struct Prompter {
     pub(crate) encoders: Vec<TextEncoder>,
     pub(crate) layer: Layer,
@@ -16,7 +17,7 @@ pub(crate) struct Prompter {
 }
 
 /// One text encoder with its tokenizer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TextEncoder {
     /// Text to ids.
     pub tokenizer: Tokenizer,
@@ -58,6 +59,39 @@ impl Prompter {
         }
         let context = check_finite("the text encoder", Tensor::cat(contexts, 2))?;
         Ok(Encoded { context, pooled })
+    }
+
+    /// Adds a learned word to the tokenizers and encoders that it is for. An error leaves all as they were.
+    pub(crate) fn learn(&mut self, embedding: &LearnedEmbedding) -> Result<()> {
+        let mut encoders = self.encoders.clone();
+        for vectors in &embedding.vectors {
+            let dim = vectors.values.shape().last().copied().unwrap_or_default();
+            let reads = |encoder: &&mut TextEncoder| match vectors.encoder {
+                Some(part) => encoder.part() == part,
+                None => encoder.model.dim() == dim,
+            };
+            let Some(encoder) = encoders.iter_mut().find(reads) else {
+                return Err(self.no_encoder(embedding, vectors));
+            };
+            let first = encoder.tokenizer.add_word(&embedding.token, vectors.values.shape()[0])?;
+            encoder.model = encoder.model.clone().with_embeddings(first, &vectors.values)?;
+        }
+        self.encoders = encoders;
+        Ok(())
+    }
+
+    fn no_encoder(&self, embedding: &LearnedEmbedding, vectors: &LearnedVectors) -> Error {
+        let own = |encoder: &TextEncoder| format!("{} ({})", encoder.model.dim(), encoder.part());
+        let own: Vec<_> = self.encoders.iter().map(own).collect();
+        let part = vectors.encoder.map(|part| format!(", for {part}")).unwrap_or_default();
+        Error::InvalidValue {
+            field: "learned embedding",
+            value: format!("{:?} wide{part} ({})", &vectors.values.shape()[1..], embedding.origin),
+            expected: match own.is_empty() {
+                true => "absent: the pipeline has no text encoder".to_owned(),
+                false => format!("as wide as the tokens of the model's text encoder, {}", own.join(" or ")),
+            },
+        }
     }
 
     /// A sentence for each prompt that is too long, about what the model does not see of it.
@@ -109,6 +143,11 @@ impl TextEncoder {
             None => Tokenizer::built_in(),
         };
         Ok(Self { tokenizer, model, is_second })
+    }
+
+    /// The part of a checkpoint that it is.
+    pub(crate) fn part(&self) -> Part {
+        if self.is_second { Part::TextEncoder2 } else { Part::TextEncoder }
     }
 
     fn forward(&self, prompts: &[String], device: &Device) -> Result<TextOutput> {

@@ -1,6 +1,8 @@
 //! What the command lines of txt2img, img2img and inpaint have in common.
 #![allow(dead_code, unreachable_pub, reason = "each example uses its share")]
 
+pub mod adapters;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +52,12 @@ pub struct Options {
     /// Noise that DDIM puts back, 0 to 1
     #[arg(long, default_value_t = 0.0)]
     pub eta: f64,
+    /// A learned embedding (textual inversion); TOKEN is its word in prompts [default: the file's]; may be repeated
+    #[arg(long, value_name = "FILE[:TOKEN]", value_parser = adapters::embedding)]
+    pub embedding: Vec<adapters::Embedding>,
+    /// A LoRA, added STRENGTH times [default: 1]; may be repeated
+    #[arg(long, value_name = "FILE[:STRENGTH]", value_parser = adapters::lora)]
+    pub lora: Vec<adapters::Lora>,
     /// Where to compute; each name is a Cargo feature
     #[arg(long, default_value = t2i::DEVICES[0])]
     pub device: String,
@@ -80,9 +88,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// Loads the model, with the sampler that was asked for.
+    /// Loads the model, with the sampler, the embeddings and the LoRAs that were asked for.
     pub fn pipeline(&self) -> Result<Pipeline, t2i::Error> {
-        self.load(&self.model)
+        let mut pipeline = self.load(&self.model)?;
+        for adapters::Embedding { path, token } in &self.embedding {
+            pipeline.load_embedding(path, token.as_deref())?;
+        }
+        for adapters::Lora { path, strength } in &self.lora {
+            pipeline.load_lora(path, *strength)?;
+        }
+        Ok(pipeline)
     }
 
     /// Loads another model, with the same sampler.

@@ -98,6 +98,30 @@ pub enum Error {
         /// The names, in diffusers' layout.
         tensors: Vec<String>,
     },
+    /// A tensor that changes a layer which the model does not have.
+    #[error("{origin}: tensor `{tensor}` has no counterpart in the {part}{}", nearest_layer(nearest))]
+    NoCounterpart {
+        /// The weight file.
+        origin: String,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// The part of the model that was looked through.
+        part: crate::Part,
+        /// The nearest layer of that part, in diffusers' layout.
+        nearest: Option<String>,
+    },
+    /// A tensor of a kind that this library cannot apply.
+    #[error("{origin}: tensor `{tensor}` is of {kind}, which is not supported; {supported}")]
+    UnsupportedTensor {
+        /// The weight file.
+        origin: String,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// What it belongs to.
+        kind: &'static str,
+        /// What is supported.
+        supported: &'static str,
+    },
     /// Two tensors for one parameter.
     #[error("{origin}: tensor `{tensor}` appears twice")]
     DuplicateTensor {
@@ -162,6 +186,10 @@ impl Error {
     pub fn corrupt(path: impl Into<PathBuf>, detail: impl std::fmt::Display) -> Self {
         Self::Corrupt { path: path.into(), detail: detail.to_string() }
     }
+}
+
+fn nearest_layer(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; the nearest layer is `{name}`")).unwrap_or_default()
 }
 
 fn nearest_tensor(nearest: &Option<String>) -> String {

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, TensorData};
 
-pub(crate) use self::pickle::number as pickled_number;
+pub(crate) use self::path::ModulePath;
+pub(crate) use self::pickle::{number as pickled_number, text as pickled_text};
+pub(crate) use self::safetensors::metadata;
 use crate::{Error, Result};
 
 /// The tensors of one part of a model. Nothing but names and shapes is read until a tensor is asked for, and a
@@ -48,7 +50,7 @@ impl Weights {
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         let tensors = match extension.to_str().unwrap_or_default() {
             "json" => shards::entries(path),
-            "ckpt" | "pt" | "pth" | "bin" => pickle::entries(path),
+            _ if is_pickle(path) => pickle::entries(path),
             _ => safetensors::entries(path),
         };
         Ok(Self { origin: path.display().to_string(), tensors: tensors? })
@@ -117,6 +119,23 @@ impl Weights {
         self.data(entry, entry.shape.clone())
     }
 
+    /// Reads one tensor as f32.
+    ///
+    /// # Errors
+    /// If it is missing, no float, cannot be read, or holds NaN or infinity.
+    pub(crate) fn read_f32(&self, name: &str) -> Result<TensorData> {
+        let (origin, tensor) = (self.origin.clone(), name.to_owned());
+        let data = self.read(name)?;
+        if !data.dtype().is_float() {
+            return Err(Error::TensorType { origin, tensor, found: format!("{:?}", data.dtype()) });
+        }
+        let data = convert::to_float(data, DType::F32).map_err(|e| Error::corrupt(&self.origin, e))?;
+        match convert::is_finite(&data) {
+            Ok(true) => Ok(data),
+            _ => Err(Error::TensorNotFinite { origin, tensor, dtype: DType::F32.name() }),
+        }
+    }
+
     fn data(&self, entry: &Entry, shape: Vec<usize>) -> Result<TensorData> {
         TensorData::try_from_bytes_vec((entry.read)()?, shape, entry.dtype).map_err(|e| Error::corrupt(&self.origin, e))
     }
@@ -128,6 +147,12 @@ impl Weights {
             nearest: crate::nearest(name, candidates).into_iter().next(),
         }
     }
+}
+
+/// Whether a file has PyTorch's own format, by its name.
+pub(crate) fn is_pickle(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    matches!(extension.to_str(), Some("ckpt" | "pt" | "pth" | "bin"))
 }
 
 impl fmt::Debug for Weights {

@@ -27,8 +27,11 @@ pub const FLUENT_FLAT: Package = Package { name: "@iconify-json/fluent-emoji-fla
 /// Fluent Emoji by Microsoft, MIT: rendered in three dimensions; packaged by LobeHub.
 pub const FLUENT_3D: Package = Package { name: "@lobehub/fluent-emoji-3d", version: "1.1.0" };
 
+/// What emoji are called, MIT. <https://emojibase.dev>
+pub const EMOJIBASE: Package = Package { name: "emojibase-data", version: "17.0.0" };
+
 /// Every package.
-pub const PACKAGES: [Package; 4] = [NOTO, FLUENT, FLUENT_FLAT, FLUENT_3D];
+pub const PACKAGES: [Package; 5] = [NOTO, FLUENT, FLUENT_FLAT, FLUENT_3D, EMOJIBASE];
 
 impl Package {
     /// The name of the file that `npm pack` writes.
@@ -107,6 +110,19 @@ impl Archives {
         }
         check_version(&path, package, description.as_deref())?;
         Ok(members)
+    }
+
+    /// What emoji are called in English, a line each: label and tags.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub fn labels(&self) -> Result<Vec<String>> {
+        let emoji = self.json(EMOJIBASE, "en/data.json")?;
+        let label = |emoji: &Value| {
+            let tags = emoji["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            emoji["label"].as_str().into_iter().chain(tags).collect::<Vec<_>>().join(" ")
+        };
+        Ok(emoji.as_array().into_iter().flatten().map(label).collect())
     }
 
     /// A JSON file of a package.

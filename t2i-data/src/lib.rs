@@ -17,7 +17,7 @@ mod scenes;
 mod split;
 mod words;
 
-pub use archives::{Archives, FLUENT, FLUENT_3D, FLUENT_FLAT, NOTO, PACKAGES, Package};
+pub use archives::{Archives, EMOJIBASE, FLUENT, FLUENT_3D, FLUENT_FLAT, NOTO, PACKAGES, Package};
 pub use concepts::{Concept, concepts};
 pub use library::Library;
 pub use scene::Scene;

@@ -2,6 +2,7 @@
 
 mod config;
 mod layer;
+mod learned;
 mod output;
 
 use burn::module::Module;

@@ -2,12 +2,14 @@
 
 mod built_in;
 mod folder;
+mod learned;
 mod pipeline;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::OnceLock;
 
+pub use built_in::byte_token;
 use t2i_core::Result;
 use tokenizers::AddedToken;
 
@@ -26,6 +28,8 @@ pub struct Tokenizer {
     eos: u32,
     pad: u32,
     max_length: usize,
+    /// How many ids a learned word has, from its first one on.
+    learned: BTreeMap<u32, u32>,
 }
 
 /// What a tokenizer is built from.
@@ -104,12 +108,12 @@ impl Tokenizer {
         let pad = tokens.pad.content.clone();
         let pipeline = pipeline::build(vocabulary, tokens, bos, eos)?;
         let pad = pipeline.token_to_id(&pad).ok_or_else(|| format!("the padding token `{pad}` is empty"))?;
-        Ok(Self { pipeline, bos, eos, pad, max_length })
+        Ok(Self { pipeline, bos, eos, pad, max_length, learned: BTreeMap::new() })
     }
 
     /// The ids of a prompt of any length, between the begin and the end token.
     pub fn encode(&self, prompt: &str) -> Vec<u32> {
-        self.encoding(prompt).get_ids().to_vec()
+        self.tokens(prompt).into_iter().map(|(id, _)| id).collect()
     }
 
     /// The ids of each prompt, padded or cut to [`max_length`](Tokenizer::max_length).
@@ -132,11 +136,10 @@ impl Tokenizer {
     /// The end of the prompt that [`encode_batch`](Tokenizer::encode_batch) cuts off, for a warning. `None` where
     /// the whole prompt fits.
     pub fn cut_off<'a>(&self, prompt: &'a str) -> Option<&'a str> {
-        let encoding = self.encoding(prompt);
-        let fits = encoding.len() <= self.max_length;
+        let tokens = self.tokens(prompt);
         // The last place that is kept goes to the end token.
-        let (start, _) = encoding.get_offsets()[self.max_length.min(encoding.len()) - 1];
-        (!fits).then(|| &prompt[prompt.floor_char_boundary(start)..])
+        let (_, start) = tokens.get(self.max_length - 1).filter(|_| tokens.len() > self.max_length)?;
+        Some(&prompt[prompt.floor_char_boundary(*start)..])
     }
 
     /// The id that begins every prompt.
@@ -164,9 +167,11 @@ impl Tokenizer {
         self.pipeline.get_vocab_size(true)
     }
 
-    fn encoding(&self, prompt: &str) -> tokenizers::Encoding {
-        self.pipeline
-            .encode(prompt, true)
-            .expect("the unknown token, which stands for all others, is in the vocabulary")
+    /// The ids of a prompt, and where in it each begins.
+    fn tokens(&self, prompt: &str) -> Vec<(u32, usize)> {
+        let encoding = self.pipeline.encode(prompt, true);
+        let encoding = encoding.expect("the unknown token, which stands for all others, is in the vocabulary");
+        let found = encoding.get_ids().iter().zip(encoding.get_offsets());
+        found.flat_map(|(id, (start, _))| self.ids_of(*id).map(|id| (id, *start))).collect()
     }
 }

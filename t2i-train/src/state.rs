@@ -99,7 +99,11 @@ fn check_recipe(path: &Path, found: &serde_json::Value, expected: &serde_json::V
     };
     Err(Error::corrupt(
         path,
-        format!("this training has `{key}` = {}, not {}: resume with that, or train in another folder", text(was), text(is)),
+        format!(
+            "this training has `{key}` = {}, not {}: resume with that, or train in another folder",
+            text(was),
+            text(is)
+        ),
     ))
 }
 

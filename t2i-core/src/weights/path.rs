@@ -5,20 +5,20 @@
 /// Two names differ between Burn and files: a norm's `gamma` and `beta` are `weight` and `bias`. The variants of an
 /// enum are one module to the outside.
 #[derive(Default)]
-pub(super) struct ModulePath {
+pub(crate) struct ModulePath {
     names: Vec<String>,
     containers: Vec<String>,
 }
 
 impl ModulePath {
-    pub(super) fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         self.containers.push(container.to_owned());
         if !container.starts_with("Enum:") {
             self.names.push(name.to_owned());
         }
     }
 
-    pub(super) fn exit(&mut self, container: &str) {
+    pub(crate) fn exit(&mut self, container: &str) {
         self.containers.pop();
         if !container.starts_with("Enum:") {
             self.names.pop();
@@ -26,7 +26,7 @@ impl ModulePath {
     }
 
     /// The file's name of the parameter here.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let norm = matches!(self.container(), "Struct:GroupNorm" | "Struct:LayerNorm");
         let (last, parents) = self.names.split_last().expect("a parameter has a name");
         let last = match last.as_str() {
@@ -38,7 +38,7 @@ impl ModulePath {
     }
 
     /// Whether a parameter of that many dimensions is `[in, out]` here and `[out, in]` in files.
-    pub(super) fn is_transposed(&self, dimensions: usize) -> bool {
+    pub(crate) fn is_transposed(&self, dimensions: usize) -> bool {
         dimensions == 2 && self.container() == "Struct:Linear"
     }
 

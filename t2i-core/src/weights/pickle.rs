@@ -33,6 +33,14 @@ pub(crate) fn number(path: &Path, name: &str) -> Option<i64> {
     }
 }
 
+/// A text that stands beside the weights, such as `name`.
+pub(crate) fn text(path: &Path, name: &str) -> Option<String> {
+    match PytorchReader::read_pickle_data(path, Some(name)) {
+        Ok(PickleValue::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
 const STATE_DICT: &str = "state_dict.";
 
 fn nested(tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {

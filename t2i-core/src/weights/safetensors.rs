@@ -37,6 +37,14 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     Ok(entries)
 }
 
+/// What stands beside the tensors of a file: names and texts.
+pub(crate) fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let file_len = file.metadata().map_err(Error::io(path))?.len();
+    let (_, header) = header(&mut file, file_len).map_err(|detail| Error::corrupt(path, detail))?;
+    Ok(header.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect())
+}
+
 fn header(file: &mut File, file_len: u64) -> Result<(u64, Metadata), String> {
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| "too short for a safetensors file".to_owned())?;
