@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 
+use common::parity;
 use safetensors::{Dtype, SafeTensors};
 use t2i_sched::spacing::{self, flow, k_diffusion};
 use t2i_sched::{Level, Schedule};
@@ -128,14 +131,6 @@ fn error(found: &[f64], expected: &[f64]) -> f64 {
     found.iter().zip(expected).map(share).fold(0.0, f64::max)
 }
 
-/// Prints lines for `tests/golden/parity.py`.
-#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
-fn parity(worst: &BTreeMap<String, (f64, f64)>) {
-    for (name, (tolerance, error)) in worst {
-        println!("parity | spacing | {name} | {tolerance:.1e} | {error:.1e}");
-    }
-}
-
 #[test]
 fn spacings_are_those_of_the_reference() {
     let mut worst = BTreeMap::<String, (f64, f64)>::new();
@@ -154,7 +149,9 @@ fn spacings_are_those_of_the_reference() {
             failures.push(format!("{} {:?} n = {}: {error:e}", case.name, case.arguments, case.n));
         }
     }
-    parity(&worst);
+    for (name, (tolerance, error)) in &worst {
+        parity("spacing", name, *tolerance, *error);
+    }
     assert!(cases.len() > 500);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
