@@ -235,14 +235,20 @@ mod tests {
     use super::*;
     use crate::{Denoise, Sampler};
 
-    /// The sampler of docs/adding-a-sampler.md, in short.
+    /// The sampler of docs/adding-a-sampler.md.
     #[derive(Default)]
-    struct Averaged;
+    struct Averaged {
+        before: Option<Tensor<4>>,
+    }
 
     impl Sampler for Averaged {
         fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
             let x0 = denoise(x.clone(), from);
-            from.advance(x, x0, to)
+            let mean = match self.before.replace(x0.clone()) {
+                Some(before) => (x0 + before).mul_scalar(0.5),
+                None => x0,
+            };
+            from.advance(x, mean, to)
         }
     }
 
