@@ -13,8 +13,8 @@ Writes to tests/golden/k_diffusion/:
   brownian.safetensors      case number -> what BrownianTreeNoiseSampler gives for every query
   seeds.json                numpy's SeedSequence, and torch.randint(0, 2**63 - 1, [])
 
-Latents are f32. A case is `single` if its sigmas are f32 too, as they are in daily use, and not if they are f64: in f32
-the `sigma_down` of an ancestral step from 14.6 to 0.03 is rounded by a percent, and by another percent on another CPU.
+Latents are f32. A case is `single` if its sigmas are f32 too, as they are in daily use, and not if they are f64, where
+reference_spread.py shows that f32 does not tell.
 """
 
 import importlib.machinery
@@ -118,8 +118,9 @@ def cases(lists):
                 steps = int(level.split("-")[1])
                 if name in ["dpmpp_2m_sde", "dpmpp_3m_sde"] and steps == 1:
                     continue  # the reference fails: `h` is not defined
-                # Two steps over the whole range: see above.
-                case = {"sampler": name, "options": options, "levels": level, "single": not (stochastic and steps == 2)}
+                # From 14.6 to 0.03 `sigma_down` is what rounding leaves of a difference, and the middle of the step follows.
+                lost = steps == 2 and name in ["dpm_2_ancestral", "dpmpp_2s_ancestral"]
+                case = {"sampler": name, "options": options, "levels": level, "single": not lost}
                 # With seed 0 a latent passes the saddle between both Gaussians, where f32 itself is 8e-6 off f64.
                 seed = 1 if level == "vp-20" else 0
                 yield {**case, "noise": "torch", "seed": seed} if stochastic else case
@@ -134,8 +135,7 @@ def cases(lists):
                 yield {"sampler": name, "options": options, "levels": level, "single": level != "karras-1", "noise": "torch"}
     for n in [1, 2, 3, 4, 5, 6, 7, 8, 15, 20]:
         for options in [{}, {"eta": 1.0}, {"eta": 0.5, "s_noise": 1.1}]:
-            yield {"sampler": "dpm_fast", "options": {"n": n, **options}, "levels": "fast", "single": n > 6 or not options,
-                   "noise": "torch"}
+            yield {"sampler": "dpm_fast", "options": {"n": n, **options}, "levels": "fast", "single": n > 1 or not options, "noise": "torch"}
     for options in [
         {}, {"order": 2}, {"rtol": 0.01, "atol": 0.001}, {"order": 2, "rtol": 0.01}, {"h_init": 2.0}, {"h_init": 0.3, "rtol": 0.2},
         {"pcoeff": 0.2, "icoeff": 0.7, "dcoeff": 0.1}, {"accept_safety": 0.95}, {"eta": 1.0, "rtol": 0.5}, {"eta": 0.5, "s_noise": 1.1},
