@@ -95,6 +95,29 @@ impl Prediction {
         }
     }
 
+    /// What the network shall answer to `alpha * x0 + sigma * eps`, a latent at `level`, as the factors of `x0` and of
+    /// `eps` in it: `target = factors.0 * x0 + factors.1 * eps`. It is finite at every level, but for
+    /// [`Unscaled::V`] at `sigma = 0`.
+    ///
+    /// Training needs it: [`output`](Self::output) says the same of a latent already mixed, and loses precision where
+    /// hardly any noise is in it.
+    pub fn target(self, level: Level) -> (f64, f64) {
+        let Level { alpha, sigma } = level;
+        match self {
+            Self::Epsilon | Self::Unscaled(Unscaled::Epsilon) => (0.0, 1.0),
+            Self::Unscaled(Unscaled::V) => ((alpha.powi(2) - 1.0) / sigma, alpha),
+            Self::V => (-sigma / level.norm(), alpha / level.norm()),
+            Self::Velocity => (-1.0, 1.0),
+            Self::NegativeVelocity => (1.0, -1.0),
+            Self::Sample | Self::Unscaled(Unscaled::Sample) => (1.0, 0.0),
+            Self::Edm { sigma_data } => Edm::at(level, sigma_data).target(level, sigma_data),
+            Self::EdmV { sigma_data } => {
+                let (x0, eps) = Edm::at(level, sigma_data).target(level, sigma_data);
+                (-x0, -eps)
+            }
+        }
+    }
+
     /// What the network is fed for the latent `x` at `level`. Diffusion networks have learned latents of unit variance:
     /// `x / sqrt(alpha^2 + sigma^2)`, which is `x` itself at variance-preserving levels, or EDM's
     /// `x / sqrt(alpha^2 * sigma_data^2 + sigma^2)`. Flow networks take `x` as it is.
@@ -107,6 +130,17 @@ impl Prediction {
             Self::Edm { sigma_data } | Self::EdmV { sigma_data } => scale(x, Edm::at(level, sigma_data).input),
             Self::Epsilon | Self::V | Self::Sample if is_one(level.norm()) => x,
             Self::Epsilon | Self::V | Self::Sample => x.div_scalar(single_precision_norm(level)),
+        }
+    }
+
+    /// The factor that [`input`](Self::input) gives a latent at `level`, for batches whose samples have levels of their
+    /// own.
+    pub fn input_scale(self, level: Level) -> f64 {
+        match self {
+            Self::Velocity | Self::NegativeVelocity | Self::Unscaled(_) => 1.0,
+            Self::Edm { sigma_data } | Self::EdmV { sigma_data } => Edm::at(level, sigma_data).input,
+            Self::Epsilon | Self::V | Self::Sample if is_one(level.norm()) => 1.0,
+            Self::Epsilon | Self::V | Self::Sample => 1.0 / single_precision_norm(level),
         }
     }
 }
@@ -134,6 +168,11 @@ impl Edm {
         let norm = variance.sqrt();
         Self { input: 1.0 / norm, skip: alpha * sigma_data.powi(2) / variance, out: sigma * sigma_data / norm }
     }
+
+    /// `F` of `alpha * x0 + sigma * eps`, with `sigma` cancelled: it has a value for a clean latent too.
+    fn target(&self, level: Level, sigma_data: f64) -> (f64, f64) {
+        (level.sigma * self.input / sigma_data, -level.alpha * sigma_data * self.input)
+    }
 }
 
 /// [`Level::norm`] in the reference's f32 arithmetic. Its last digit matters where a solver takes noise back from a
@@ -148,21 +187,53 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, Tolerance};
 
+    fn all() -> impl Iterator<Item = Prediction> {
+        let edm = [Prediction::Edm { sigma_data: 0.5 }, Prediction::EdmV { sigma_data: 1.0 }];
+        let unscaled = [Unscaled::Epsilon, Unscaled::V, Unscaled::Sample].map(Prediction::Unscaled);
+        let flow = [Prediction::Velocity, Prediction::NegativeVelocity];
+        let plain = [Prediction::Epsilon, Prediction::V, Prediction::Sample];
+        plain.into_iter().chain(flow).chain(edm).chain(unscaled)
+    }
+
     #[test]
     fn output_inverts_x0() {
         let device = Device::flex();
         let x = Tensor::<4>::from_data([[[[0.5f32, -1.0], [2.0, 0.1]]]], &device);
         let output = Tensor::<4>::from_data([[[[-0.3f32, 0.7], [1.5, -2.0]]]], &device);
-        let edm = [Prediction::Edm { sigma_data: 0.5 }, Prediction::EdmV { sigma_data: 1.0 }];
-        let unscaled = [Unscaled::Epsilon, Unscaled::V, Unscaled::Sample].map(Prediction::Unscaled);
-        let flow = [Prediction::Velocity, Prediction::NegativeVelocity];
-        let plain = [Prediction::Epsilon, Prediction::V, Prediction::Sample];
-        for prediction in plain.into_iter().chain(flow).chain(edm).chain(unscaled) {
+        for prediction in all() {
             for level in [Level::vp(0.3), Level::ve(3.0), Level::flow(0.6)] {
                 let x0 = prediction.x0(output.clone(), x.clone(), level);
                 let found = prediction.output(x0, x.clone(), level).into_data();
                 found.assert_approx_eq(&output.clone().into_data(), Tolerance::<f32>::absolute(1e-5));
             }
+        }
+    }
+
+    #[test]
+    fn a_target_is_the_output_for_a_mixed_latent() {
+        let device = Device::flex();
+        let x0 = Tensor::<4>::from_data([[[[0.5f32, -1.0], [2.0, 0.1]]]], &device);
+        let eps = Tensor::<4>::from_data([[[[-0.3f32, 0.7], [1.5, -2.0]]]], &device);
+        for prediction in all() {
+            for level in [Level::vp(0.3), Level::ve(3.0), Level::flow(0.6)] {
+                let (of_x0, of_eps) = prediction.target(level);
+                let target = x0.clone().mul_scalar(of_x0) + eps.clone().mul_scalar(of_eps);
+                let mixed = level.mix(x0.clone(), eps.clone());
+                let output = prediction.output(x0.clone(), mixed.clone(), level);
+                target.into_data().assert_approx_eq(&output.into_data(), Tolerance::<f32>::absolute(1e-5));
+                let input = prediction.input(mixed.clone(), level);
+                let scaled = mixed.mul_scalar(prediction.input_scale(level));
+                scaled.into_data().assert_approx_eq(&input.into_data(), Tolerance::<f32>::absolute(1e-6));
+            }
+        }
+    }
+
+    #[test]
+    fn targets_are_finite_at_both_ends() {
+        let plain = all().filter(|prediction| *prediction != Prediction::Unscaled(Unscaled::V));
+        for (prediction, level) in plain.flat_map(|p| [(p, Level::CLEAN), (p, Level::vp(0.0))]) {
+            let (of_x0, of_eps) = prediction.target(level);
+            assert!(of_x0.is_finite() && of_eps.is_finite(), "{prediction:?} at {level:?}");
         }
     }
 

@@ -17,4 +17,4 @@ mod clip;
 mod tokenizer;
 
 pub use clip::{Activation, ClipTextConfig, ClipTextModel, EndToken, TextOutput};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Tokenizer, byte_token};

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::OnceLock;
 
+pub use built_in::byte_token;
 use t2i_core::Result;
 use tokenizers::AddedToken;
 

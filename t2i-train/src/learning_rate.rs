@@ -18,10 +18,12 @@ pub struct LearningRate {
 pub enum Decay {
     /// Not at all.
     None,
-    /// Along a line to 0 at step `steps`.
+    /// Along a line from the peak at step `from` to 0 at step `to`.
     Linear {
+        /// The step at which it begins to fall.
+        from: u64,
         /// The step at which it is 0.
-        steps: u64,
+        to: u64,
     },
     /// Along half a cosine to 0 at step `steps`. [Loshchilov and Hutter 2017](https://arxiv.org/abs/1608.03983), eq. 5
     Cosine {
@@ -41,15 +43,15 @@ impl LearningRate {
         if step < self.warmup {
             return self.peak * step as f64 / self.warmup as f64;
         }
-        let share = |steps: u64| {
-            let after = (step - self.warmup) as f64 / steps.saturating_sub(self.warmup).max(1) as f64;
+        let share = |from: u64, to: u64| {
+            let after = step.saturating_sub(from) as f64 / to.saturating_sub(from).max(1) as f64;
             after.min(1.0)
         };
         self.peak
             * match self.decay {
                 Decay::None => 1.0,
-                Decay::Linear { steps } => 1.0 - share(steps),
-                Decay::Cosine { steps } => 0.5 * (1.0 + (PI * share(steps)).cos()),
+                Decay::Linear { from, to } => 1.0 - share(from, to),
+                Decay::Cosine { steps } => 0.5 * (1.0 + (PI * share(self.warmup, steps)).cos()),
             }
     }
 }

@@ -2,17 +2,34 @@
 //!
 //! | question | answer |
 //! |---|---|
+//! | which noise levels a batch has | [`TrainingLevels`] |
 //! | what is a step, and what is kept between steps | [`Training`] |
+//! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
+//! | how is it watched | [`Display`] |
+//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
+//! | what learns what a caption means | [`Conditioned`] |
+//! | where do the words come from | [`Vocabulary`] |
 
 mod clip;
+mod conditioned;
+mod display;
 mod ema;
+mod initialise;
 mod learning_rate;
+mod levels;
+mod loss;
 mod parameters;
+mod state;
 mod training;
+mod vocabulary;
 
 pub use clip::clip_global_norm;
+pub use conditioned::{Batch, Conditioned, step_noise};
+pub use display::Display;
 pub use ema::Ema;
+pub use initialise::initialise;
 pub use learning_rate::{Decay, LearningRate};
+pub use levels::{SampledLevels, TrainingLevels};
+pub use loss::{CodecLoss, DiffusionLoss, Weighting, divergence, spread};
 pub use training::{Report, Training, TrainingConfig};
-
-pub(crate) use parameters::number_parameters;
+pub use vocabulary::Vocabulary;

@@ -32,6 +32,15 @@ pub(super) fn vocabulary() -> Vocabulary {
     Vocabulary { ids, merges: pairs }
 }
 
+/// How vocabulary files write the first 512 tokens: the 256 bytes, and the same at the end of a word.
+///
+/// # Panics
+/// If `id` is 512 or more.
+pub fn byte_token(id: u32) -> String {
+    assert!(id < 2 * BYTES, "token {id} is no byte");
+    Alphabet::new().letter(id)
+}
+
 /// The order of the bytes, which byte-level tokenizers write as printable letters.
 struct Alphabet {
     bytes: Vec<u8>,

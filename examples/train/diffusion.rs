@@ -1,0 +1,63 @@
+//! UNet and text encoder, in the latents of a codec that is trained.
+
+use burn::tensor::{Device, FloatDType};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use t2i::core::{Checkpoint, Part};
+use t2i::sched::SchedulerConfig;
+use t2i::text::{ClipTextConfig, Tokenizer};
+use t2i::unet::UNetConfig;
+use t2i::vae::CodecConfig;
+use t2i_data::{Archives, Library, Scenes};
+use t2i_train::{Batch, Conditioned, DiffusionLoss, TrainingLevels, Weighting, initialise, step_noise};
+
+use crate::latents::Latents;
+use crate::run::{Options, export};
+
+/// How many captions are left out, so that the model also learns what pictures look like without one, which guidance needs.
+/// [Ho and Salimans 2022](https://arxiv.org/abs/2207.12598), section 3.2
+const WITHOUT_CAPTION: f64 = 0.1;
+
+pub(crate) fn train(options: &Options) -> t2i::Result<()> {
+    let device = options.device()?;
+    let library = Library::load(&Archives::open(&options.common.archives)?, options.size)?;
+    let scenes = Scenes::new(library.concepts(), options.seed, options.pairs);
+    let checkpoint = Checkpoint::open(&options.common.model)?;
+    let codec = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;
+    let plain = t2i::device(&options.device)?;
+    let codec = codec.load(&checkpoint.weights(Part::Vae)?, &plain, FloatDType::F32)?;
+    let scheduler = SchedulerConfig::from_options(checkpoint.options(Part::Scheduler)?)?;
+    let tokenizer = Tokenizer::from_folder(options.common.model.join(Part::Tokenizer.name()))?;
+    let objective = DiffusionLoss { prediction: scheduler.prediction(), weighting: Weighting::Uniform };
+    let levels = TrainingLevels::new(scheduler.schedule());
+    let mut latents = Latents::new(&codec, &library, &scenes, plain);
+    let loss = |model: &Conditioned, step: u64| {
+        let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+        random.set_stream(step);
+        let first = step * (options.batch as u64).div_ceil(4);
+        let window: Vec<_> = (first..first + Latents::WINDOW).collect();
+        let numbers: Vec<_> = window.choose_multiple(&mut random, options.batch).copied().collect();
+        let captions = numbers.iter().enumerate().map(|(i, number)| match random.random_bool(WITHOUT_CAPTION) {
+            true => String::new(),
+            false => scenes.caption(&latents.scene(*number), step * options.batch as u64 + i as u64),
+        });
+        let captions = tokenizer.encode_batch(&captions.collect::<Vec<String>>());
+        let x0 = latents.of(&numbers, first, &device);
+        let eps = step_noise(options.seed, step, x0.dims(), &device);
+        let levels = levels.sample(options.batch, &mut random);
+        Ok(model.loss(&objective, Batch { x0, eps, levels, captions }))
+    };
+    let export = |model: &Conditioned| {
+        let file = |part: Part, name: &str| options.common.model.join(part.name()).join(name);
+        export(&file(Part::Unet, "diffusion_pytorch_model.safetensors"), &model.unet)?;
+        export(&file(Part::TextEncoder, "model.safetensors"), &model.text_encoder)
+    };
+    options.run(model(&checkpoint, &device)?, loss, export)
+}
+
+fn model(checkpoint: &Checkpoint, device: &Device) -> t2i::Result<Conditioned> {
+    let unet = UNetConfig::from_options(checkpoint.options(Part::Unet)?)?.init(device);
+    let text_encoder = ClipTextConfig::from_options(checkpoint.options(Part::TextEncoder)?)?.init(device);
+    Ok(initialise(Conditioned { unet, text_encoder }))
+}
