@@ -16,10 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::Module;
+use burn::tensor::Device;
 
 use self::change::{Change, Named, Tensors};
 use self::layers::{Layer, Layers};
-use self::merge::Scaled;
+pub use self::merge::with_changes;
 use self::name::{LayerName, Stranger};
 use self::numbered::{GatedLayer, LAYERS_OF_A_BLOCK};
 use self::peft::Configs;
@@ -110,9 +111,13 @@ impl Lora {
                 Some(alpha) => alpha / change.rank as f64,
                 None => self.configs.scale(part, &layer.path, change.rank),
             };
-            scaled.insert(layer.path.clone(), Scaled { change, factor: strength * scale });
+            scaled.insert(layer.path.clone(), (change, strength * scale));
         }
-        Ok(merge::add(module, scaled))
+        let change = |path: &str, device: &Device| {
+            let (change, factor) = scaled.get(path)?;
+            Some(change.product(device) * *factor)
+        };
+        Ok(merge::add(module, change))
     }
 
     /// The layers that the changes of a part are for.
@@ -155,6 +160,12 @@ impl Lora {
         let tensor = change.map_or_else(String::new, |change| change.down.name.clone());
         Error::NoCounterpart { origin: self.origin.clone(), tensor, part, nearest: None }
     }
+}
+
+/// The paths of the layers of a module that have a matrix or a kernel for a weight, and its shape in the layout of files:
+/// `[out, in]` or `[out, in, height, width]`. In the order of the walk through the module.
+pub fn layers<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+    Layer::all(module).into_iter().map(|layer| (layer.path, layer.shape)).collect()
 }
 
 /// Reads the tensors of these names, and puts those of one layer together.
