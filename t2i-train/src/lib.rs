@@ -6,7 +6,6 @@
 //! | which noise levels a batch has | [`TrainingLevels`] |
 //! | what is a step, and what is kept between steps | [`Training`] |
 //! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
-//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | what learns what a caption means | [`Conditioned`] |
 //! | where do the words come from | [`Vocabulary`] |
 
