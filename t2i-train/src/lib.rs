@@ -6,7 +6,6 @@
 //! | what is a step, and what is kept between steps | [`Training`] |
 //! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
 //! | how is it watched | [`Display`] |
-//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | what learns what a caption means | [`Conditioned`] |
 //! | where do the words come from | [`Vocabulary`] |
 
