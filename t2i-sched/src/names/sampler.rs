@@ -39,7 +39,7 @@ impl<'a> Setup<'a> {
     }
 
     fn fresh(&self) -> Fresh {
-        Fresh::new(self.noise.clone()).eta(self.eta.unwrap_or(1.0))
+        Fresh::new(self.noise.clone()).eta(self.eta.unwrap_or(1.0)).in_f32()
     }
 
     /// Where the run ends.
@@ -78,7 +78,7 @@ static ROWS: &[Row] = &[
     row("DPM2 a", "dpm_2_ancestral", |s| Box::new(Dpm2Ancestral::new(s.fresh()))),
     row("LMS", "lms", |_| Box::new(Lms::new(4))),
     row("DPM++ 2S a", "dpmpp_2s_ancestral", |s| Box::new(Dpmpp2sAncestral::new(s.fresh()))),
-    row("DPM++ SDE", "dpmpp_sde", |s| Box::new(DpmppSde::new(s.fresh()).in_f32())),
+    row("DPM++ SDE", "dpmpp_sde", |s| Box::new(DpmppSde::new(s.fresh()))),
     row("DPM++ 2M", "dpmpp_2m", |_| Box::new(DpmSolver::plus_plus())),
     row("DPM++ 2M SDE", "dpmpp_2m_sde", |s| Box::new(DpmSolver::sde(s.fresh()))),
     row("DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun", |s| {

@@ -2,13 +2,13 @@
 
 use burn::tensor::Tensor;
 
-use super::DpmppSde;
+use super::{DpmppSde, Fresh};
 use crate::{Brownian, Denoise, Level, Memory, Noise, Sampler, SharedNoise};
 
 /// [`DpmppSde`] on a [`Brownian`] path over the levels of the whole run, at variance-exploding levels.
 ///
 /// diffusers asks the path for sigmas that have been to `-ln(sigma)` and back in single precision, and so does this
-/// ([`DpmppSde::in_f32`]).
+/// ([`Fresh::in_f32`]).
 ///
 /// A1111, ComfyUI: [`DpmppSde`]. diffusers: `DPMSolverSDEScheduler`. <https://arxiv.org/abs/2211.01095>, algorithm 1
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl Sampler for BrownianSde {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let seed = *self.seed.get_or_insert_with(|| self.source.seed());
         let path = SharedNoise::new(Brownian::new(seed, &self.levels));
-        DpmppSde::new(path).in_f32().step(x, from, to, denoise)
+        DpmppSde::new(Fresh::new(path).in_f32()).step(x, from, to, denoise)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {

@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 
 use super::Fresh;
 use super::exponential::Variable;
-use super::single::{Stages, exact_stages, f32_stages};
 use crate::level::scale;
 use crate::{Denoise, Level, Sampler};
 
@@ -18,24 +17,17 @@ use crate::{Denoise, Level, Sampler};
 pub struct DpmppSde {
     fresh: Fresh,
     ratio: f64,
-    stages: Stages,
 }
 
 impl DpmppSde {
     /// The sampler, drawing from `fresh` twice a step, but not in one to a clean latent.
     pub fn new(fresh: impl Into<Fresh>) -> Self {
-        Self { fresh: fresh.into(), ratio: 0.5, stages: exact_stages }
+        Self { fresh: fresh.into(), ratio: 0.5 }
     }
 
     /// Puts the second call of the model at this share of the step in `lambda` (`r`), in (0, 1].
     pub fn ratio(self, ratio: f64) -> Self {
         Self { ratio, ..self }
-    }
-
-    /// Takes levels to their logarithms and back in f32 at variance-exploding ones, as k-diffusion does. One sees it on a
-    /// Brownian path.
-    pub fn in_f32(self) -> Self {
-        Self { stages: f32_stages, ..self }
     }
 
     /// The exact step for a constant `x0`, and fresh noise.
@@ -55,7 +47,7 @@ impl Sampler for DpmppSde {
         if from.alpha == 0.0 {
             return self.jump(x, x0, from, to); // there is no middle on an infinite way
         }
-        let [start, middle, end] = (self.stages)(from, to, self.ratio);
+        let [start, middle, end] = self.fresh.stages(from, to, self.ratio);
         let there = self.jump(x.clone(), x0.clone(), start, middle);
         let x0_there = denoise(there, middle);
         let weight = 1.0 / (2.0 * self.ratio);

@@ -1,29 +1,32 @@
-//! k-diffusion's arithmetic on levels, which are f32 there.
+//! k-diffusion's arithmetic on variance-exploding levels, which are f32 there, with roots, logarithms and exponentials to the
+//! nearest float. Those of torch on a CPU are not always that: `tests/golden/reference_spread.py`.
 
 use crate::Level;
 
-/// The level at a share of a step in `lambda`, and the ends of the step.
-pub(super) type Stages = fn(Level, Level, f64) -> [Level; 3];
-
-/// `from`, the level at this share of the way to `to`, and `to`.
-pub(super) fn exact_stages(from: Level, to: Level, share: f64) -> [Level; 3] {
-    [from, from.toward(to, share), to]
+/// [`split`](super::ancestral::split) by k-diffusion's operations, in their order (`get_ancestral_step`).
+///
+/// Where a step goes down to a hundredth of `sigma`, what is kept is the rounding of a difference of almost equal squares.
+/// DPM2 a and DPM++ 2S a take the middle of the step from it.
+pub(super) fn split(from: Level, to: Level, eta: f64) -> (f64, f64) {
+    if eta == 0.0 {
+        return (to.sigma, 0.0);
+    }
+    let (from, to) = (from.sigma as f32, to.sigma as f32);
+    let renewed = to * to * (from * from - to * to) / (from * from);
+    let fresh = (eta as f32 * renewed.max(0.0).sqrt()).min(to);
+    let kept = (to * to - fresh * fresh).sqrt();
+    (kept.into(), fresh.into())
 }
 
-/// [`exact_stages`] at variance-exploding levels, all of them back from their logarithms in f32.
+/// `from`, the level at this share of the way to `to` in `-ln(sigma)`, and `to`, all of them back from their logarithms.
 ///
 /// That moves the last digit of the ends, over which a Brownian path moves by a thousandth.
-pub(super) fn f32_stages(from: Level, to: Level, share: f64) -> [Level; 3] {
-    let inside = |level: Level| level.alpha == 1.0 && level.sigma as f32 > 0.0 && (level.sigma as f32).is_finite();
-    if !inside(from) || !inside(to) {
-        return exact_stages(from, to, share);
-    }
+pub(super) fn stages(from: Level, to: Level, share: f64) -> [Level; 3] {
     let [start, end] = [from, to].map(|level| -ln(level.sigma as f32));
     let times = [start, start + (end - start) * share as f32, end];
     times.map(|time| Level::ve(f64::from(exp(-time))))
 }
 
-/// The nearest f32, which the system's own need not be.
 fn ln(x: f32) -> f32 {
     f64::from(x).ln() as f32
 }
@@ -34,17 +37,25 @@ fn exp(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ancestral;
     use super::*;
 
     #[test]
-    fn f32_is_exact_but_for_rounding() {
-        for (from, to) in [(3.0, 2.0), (14.6, 0.03), (2.0, 2.0)].map(|(a, b)| (Level::ve(a), Level::ve(b))) {
-            for (level, exact) in f32_stages(from, to, 0.3).into_iter().zip(exact_stages(from, to, 0.3)) {
-                assert!((level.sigma / exact.sigma - 1.0).abs() < 1e-6 && level.alpha == 1.0);
-            }
+    fn it_is_exact_but_for_rounding() {
+        let (from, to) = (Level::ve(3.0), Level::ve(2.0));
+        let ((kept, fresh), exact) = (split(from, to, 0.7), ancestral::split(from, to, 0.7));
+        assert!((kept - exact.0).abs() < 1e-6 && (fresh - exact.1).abs() < 1e-6);
+        for (level, exact) in stages(from, to, 0.3).into_iter().zip([from, from.toward(to, 0.3), to]) {
+            assert!((level.sigma - exact.sigma).abs() < 1e-6 && level.alpha == 1.0);
         }
-        for (from, to) in [(Level::vp(0.1), Level::vp(0.2)), (Level::ve(1e-60), Level::ve(1e-61))] {
-            assert_eq!(f32_stages(from, to, 0.3), exact_stages(from, to, 0.3));
+    }
+
+    #[test]
+    fn its_ends_are_finite() {
+        let ends = [(3.0, 0.0), (2.0, 2.0), (2.0, 3.0), (1e-15, 0.0), (1e15, 1.0)];
+        for (from, to) in ends.map(|(from, to)| (Level::ve(from), Level::ve(to))) {
+            let (kept, fresh) = split(from, to, 1.0);
+            assert!(kept >= 0.0 && fresh >= 0.0 && fresh <= to.sigma, "{kept} {fresh}");
         }
     }
 }
