@@ -2,6 +2,7 @@
 //!
 //! | question | answer |
 //! |---|---|
+//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | which noise levels a batch has | [`TrainingLevels`] |
 //! | what is a step, and what is kept between steps | [`Training`] |
 //! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
