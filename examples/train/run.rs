@@ -135,7 +135,7 @@ impl Losses {
     fn keep(&mut self, report: &Report) -> t2i::Result<()> {
         self.count += 1;
         self.mean += (report.loss - self.mean) / self.count as f64;
-        if (report.step + 1) % Self::EVERY != 0 {
+        if !(report.step + 1).is_multiple_of(Self::EVERY) {
             return Ok(());
         }
         let file = std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))
