@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use burn::tensor::TensorData;
+use burn::tensor::{FloatDType, TensorData};
 
 use crate::weights::{is_pickle, pickled_text};
 use crate::{Error, Part, Result, Weights};
@@ -51,6 +51,36 @@ impl LearnedEmbedding {
             token: token.map_or(layout.token, str::to_owned),
             vectors: vectors.collect::<Result<_>>()?,
         })
+    }
+
+    /// Writes a file of the word as f32: for one text encoder that of diffusers, `{word: vectors}`, which A1111 and
+    /// ComfyUI read, too; for those of XL `clip_l` and `clip_g`, where the name of the file is the word.
+    ///
+    /// # Errors
+    /// If there are no vectors, or more than one entry for an encoder; if the file cannot be written, and what was
+    /// there then stays as it was.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let named = |vectors: &LearnedVectors| match (self.vectors.len(), vectors.encoder) {
+            (1, _) => Ok((self.token.clone(), without_one(&vectors.values))),
+            (_, Some(Part::TextEncoder)) => Ok(("clip_l".to_owned(), vectors.values.clone())),
+            (_, Some(Part::TextEncoder2)) => Ok(("clip_g".to_owned(), vectors.values.clone())),
+            _ => Err(Error::corrupt(path, "the vectors of several text encoders must say which they are for")),
+        };
+        if self.vectors.is_empty() {
+            return Err(Error::corrupt(path, "there are no vectors to write"));
+        }
+        let tensors = self.vectors.iter().map(named).collect::<Result<Vec<_>>>()?;
+        let weights = Weights::from_data(&path.display().to_string(), tensors)?;
+        weights.write(path, FloatDType::F32, &[("format", "pt")])
+    }
+}
+
+/// diffusers' trainer writes a single vector as one, without a dimension for their number.
+fn without_one(values: &TensorData) -> TensorData {
+    match values.shape()[..] {
+        [1, dim] => TensorData::from_bytes(values.bytes().clone(), [dim], values.dtype()),
+        _ => values.clone(),
     }
 }
 

@@ -8,9 +8,9 @@ mod layers;
 mod merge;
 mod name;
 mod numbered;
-mod original;
 mod peft;
 mod words;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,6 +23,7 @@ use self::merge::Scaled;
 use self::name::{LayerName, Stranger};
 use self::numbered::{GatedLayer, LAYERS_OF_A_BLOCK};
 use self::peft::Configs;
+pub use self::write::{LoraFormat, LoraLayer};
 use crate::{Error, LearnedEmbedding, Part, Result, Weights};
 
 /// The changes of a LoRA file, in any of the layouts that diffusers, PEFT, A1111, kohya's scripts, ComfyUI and

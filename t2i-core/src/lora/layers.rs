@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::name::{LayerName, flat};
-use super::original::{Layout, original};
 use crate::Part;
+use crate::ldm::{ModelLayout, original};
 use crate::weights::ModulePath;
 
 /// The layers of one part of a model.
@@ -31,7 +31,7 @@ impl Layers {
         let mut finder = Finder { path: ModulePath::default(), layers: Vec::new() };
         module.visit(&mut finder);
         let layers = finder.layers;
-        let layout = Layout::of(layers.iter().map(|layer| layer.path.as_str()));
+        let layout = ModelLayout::of(layers.iter().map(|layer| layer.path.as_str()));
         let mut by_name = BTreeMap::new();
         for (i, layer) in layers.iter().enumerate() {
             by_name.insert(flat(&layer.path), i);
