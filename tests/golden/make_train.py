@@ -33,6 +33,9 @@ from transformers import CLIPTextModel
 
 OUT = GOLDEN / "train"
 RATE, BETAS, EPSILON, DECAY, CLIP = 1e-3, (0.9, 0.99), 1e-8, 1e-2, 1.0
+# For whole networks. The first step of AdamW is `g / (|g| + epsilon)`: with 1e-8 the sign of a gradient that is 0 but for
+# rounding would count as much as the largest.
+STEP_EPSILON = 1e-3
 GAMMA = 5.0
 DIGEST = 8
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -162,7 +165,7 @@ def step(loss, parts):
     assert not missing, missing
     grad = torch.stack([digest(parameter.grad) for parameter in named.values()])
     before = [parameter.detach().clone() for parameter in named.values()]
-    optimizer = torch.optim.AdamW(named.values(), lr=RATE, betas=BETAS, eps=EPSILON, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(named.values(), lr=RATE, betas=BETAS, eps=STEP_EPSILON, weight_decay=DECAY)
     norm = torch.nn.utils.clip_grad_norm_(named.values(), CLIP)
     optimizer.step()
     done = [digest((after.double() - b.double()) / RATE) for after, b in zip(named.values(), before)]

@@ -1,6 +1,7 @@
 //! Reading what `tests/golden/make_train.py` has made.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod case;
 pub(crate) mod values;
 
 use std::path::{Path, PathBuf};

@@ -9,24 +9,23 @@ use burn::tensor::{DType, Tensor};
 /// By name, in torch's order of elements.
 pub(crate) type Values = BTreeMap<String, Vec<f64>>;
 
-/// The parameters of `module`, which is a tuple of these `parts`.
-pub(crate) fn parameters<M: Module>(module: &M, parts: &[&str]) -> Values {
-    collect(module, parts, None)
+/// The parameters of `module`.
+pub(crate) fn parameters<M: Module>(module: &M) -> Values {
+    collect(module, None)
 }
 
-/// The gradients that there are for parameters of `module`, which is a tuple of these `parts`.
-pub(crate) fn gradients<M: Module>(module: &M, parts: &[&str], gradients: &GradientsParams) -> Values {
-    collect(module, parts, Some(gradients))
+/// The gradients that there are for parameters of `module`.
+pub(crate) fn gradients<M: Module>(module: &M, gradients: &GradientsParams) -> Values {
+    collect(module, Some(gradients))
 }
 
-fn collect<M: Module>(module: &M, parts: &[&str], gradients: Option<&GradientsParams>) -> Values {
-    let mut collector = Collector { parts, gradients, path: Vec::new(), containers: Vec::new(), values: Values::new() };
+fn collect<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Values {
+    let mut collector = Collector { gradients, path: Vec::new(), containers: Vec::new(), values: Values::new() };
     module.visit(&mut collector);
     collector.values
 }
 
 struct Collector<'a> {
-    parts: &'a [&'a str],
     gradients: Option<&'a GradientsParams>,
     path: Vec<String>,
     containers: Vec<String>,
@@ -34,17 +33,15 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// The name in the weight file, after the part's: the inverse of what `Weights::load` does.
+    /// The name in the weight file: the inverse of what `Weights::load` does.
     fn name(&self) -> String {
         let norm = matches!(self.container(), "Struct:GroupNorm" | "Struct:LayerNorm");
-        let (part, rest) = self.path.split_first().expect("a part");
-        let part: usize = part.parse().expect("its number");
-        let rest = rest.iter().map(|name| match name.as_str() {
+        let names = self.path.iter().map(|name| match name.as_str() {
             "gamma" if norm => "weight",
             "beta" if norm => "bias",
             other => other,
         });
-        [self.parts[part]].into_iter().chain(rest).collect::<Vec<_>>().join(".")
+        names.collect::<Vec<_>>().join(".")
     }
 
     fn container(&self) -> &str {
