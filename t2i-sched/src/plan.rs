@@ -22,9 +22,18 @@ pub struct Plan {
     pub(crate) whole: Vec<Level>,
     pub(crate) whole_timesteps: Vec<f64>,
     pub(crate) schedule: Schedule,
-    /// How many entries of diffusers' list one step of ours stands for.
-    pub(crate) order: usize,
+    /// Where diffusers' list has two entries a step: the level of the second between those of a step.
+    pub(crate) second: Option<Second>,
 }
+
+/// The level of a step's second call of the network.
+pub(crate) type Second = fn(Level, Level) -> Level;
+
+/// The second call is at the end of the step, as Heun's.
+pub(crate) const AT_THE_END: Option<Second> = Some(|_, to| to);
+
+/// The second call is half way, as DPM2's.
+pub(crate) const HALF_WAY: Option<Second> = Some(|from, to| from.toward(to, 0.5));
 
 impl Plan {
     pub(crate) fn new(
@@ -42,7 +51,7 @@ impl Plan {
             timesteps,
             init_scale,
             steps,
-            order: 1,
+            second: None,
         }
     }
 
@@ -104,11 +113,17 @@ impl Plan {
     /// If `start` is not in (0, 1), or leaves no step.
     pub fn from(&self, start: f64) -> Result<Self> {
         let cutoff = self.cutoff("denoising_start", start)?;
-        let mut count = self.timesteps.iter().filter(|t| **t < cutoff).count();
-        if self.order == 2 && count < self.timesteps.len() {
-            count += 1; // diffusers never starts in the middle of a pair of equal timesteps
-        }
-        nonempty(self.skip(self.timesteps.len() - count), "denoising_start", start)
+        let first = self.timesteps.iter().filter(|t| **t >= cutoff).count();
+        nonempty(self.skip(self.start_of_step(first, cutoff)), "denoising_start", start)
+    }
+
+    /// Diffusers never starts in the middle of a step: if the second call of the step before is below the cutoff, it starts
+    /// there, and it always leaves the last step.
+    fn start_of_step(&self, first: usize, cutoff: f64) -> usize {
+        let (Some(second), Some(before)) = (self.second, first.checked_sub(1)) else { return first };
+        let cut =
+            first == self.timesteps.len() || self.timestep(second(self.levels[before], self.levels[first])) < cutoff;
+        if cut { before } else { first }
     }
 
     /// The timestep below which the refiner takes over; Python rounds halves to even.

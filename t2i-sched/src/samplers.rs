@@ -45,6 +45,7 @@ mod sa_solver;
 mod seeds;
 mod seeds_2;
 mod seeds_3;
+mod single;
 mod single_step;
 mod tcd;
 mod unclip;

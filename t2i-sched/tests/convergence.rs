@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::{doubles as values, mixture, parity};
 use t2i_sched::samplers::{
     Deis, Dpm2, Dpm2Ancestral, DpmAlgorithm, DpmCorrection, DpmFast, DpmSolver, Dpmpp2sAncestral, DpmppSde, ErSde,
-    Fresh, GradientEstimation, Heun, Ipndm, Lms, Restart, SaSecondOrder, SaSolver, Seeds2, Seeds3, UniPc, UniPcNorm,
+    FlowHeun, Fresh, GradientEstimation, Heun, Ipndm, Lms, Restart, SaSecondOrder, SaSolver, Seeds2, Seeds3, UniPc,
+    UniPcNorm,
 };
 use t2i_sched::{BoxedSampler, Generator, Level, Noise, Sampler, SamplerName, Setup, SharedNoise, steps};
 
@@ -88,20 +92,6 @@ fn device() -> Device {
     Device::flex()
 }
 
-/// Prints a line for `tests/golden/parity.py`.
-#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
-fn parity(case: &str, error: f64) {
-    println!("parity | order of a sampler, {} to {STEPS} steps | {case} | {TOLERANCE:.1e} | {error:.1e}", STEPS / 2);
-}
-
-/// The exact posterior mean for data of two equal Gaussians at -1 and 1 of deviation 0.3.
-fn mixture(x: Tensor<4>, level: Level) -> Tensor<4> {
-    let Level { alpha, sigma } = level;
-    let variance = alpha.powi(2) * 0.09 + sigma.powi(2);
-    let mean = x.clone().mul_scalar(alpha / variance).tanh();
-    mean.clone() + (x - mean.mul_scalar(alpha)).mul_scalar(alpha * 0.09 / variance)
-}
-
 /// Torch's noise in double precision.
 struct Double(Generator);
 
@@ -121,12 +111,6 @@ fn start(level: Level) -> Tensor<4> {
     let start: Vec<f64> = (0..16).map(|i| -2.0 + 0.25 * f64::from(i)).collect();
     let x = Tensor::<4>::from_data(TensorData::new(start, [1, 1, 4, 4]), (&device(), DType::F64));
     x.mul_scalar(level.norm())
-}
-
-fn values(x: Tensor<4>) -> Vec<f64> {
-    let values: Vec<f64> = x.into_data().try_into_vec().unwrap();
-    assert!(values.iter().all(|v| v.is_finite()));
-    values
 }
 
 /// A run's levels and the exact latents there.
@@ -190,7 +174,7 @@ impl Course {
 /// The orders that are not those of theory, in words.
 fn wrong(name: &str, theory: f64, order: f64) -> Option<String> {
     let error = (order - theory).abs();
-    parity(name, error);
+    parity(&format!("order of a sampler, {} to {STEPS} steps", STEPS / 2), name, TOLERANCE, error);
     (error.is_nan() || error > TOLERANCE).then(|| format!("{name}: {order:.3} for {theory}"))
 }
 
@@ -255,6 +239,9 @@ fn orders_are_those_of_the_papers() {
         ("DPM fast, VP", 3.0, vp.order(|_: &[Level]| DpmFast::new(6 * STEPS))),
         ("LMS 1, flow", 1.0, flow.order(|_: &[Level]| Lms::new(1))),
         ("LMS 2, flow", 2.0, flow.order(|_: &[Level]| Lms::new(2))),
+        ("Flow Heun, flow", 2.0, flow.order(|_: &[Level]| FlowHeun)),
+        ("Flow Heun", 2.0, lambda.order(|_: &[Level]| FlowHeun)),
+        ("Flow Heun, VP", 2.0, vp.order(|_: &[Level]| FlowHeun)),
         ("DPM2, flow", 2.0, flow.order(|_: &[Level]| Dpm2)),
         ("DPM2 a, flow", 2.0, flow.order(|_: &[Level]| Dpm2Ancestral::new(silent()))),
         ("DPM++ 2S a, flow", 2.0, flow.order(|_: &[Level]| Dpmpp2sAncestral::new(silent()))),

@@ -57,7 +57,10 @@ fn noise(case: &Value, levels: &[Level]) -> SharedNoise {
 
 fn sampler(case: &Value, levels: &[Level]) -> BoxedSampler<'static> {
     let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
-    let fresh = || Fresh::new(noise(case, levels)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
+    let fresh = || {
+        let fresh = Fresh::new(noise(case, levels)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
+        if case["single"] == true { fresh.in_f32() } else { fresh }
+    };
     let churn = Churn {
         min: option("s_tmin", 0.0),
         max: option("s_tmax", f64::INFINITY),

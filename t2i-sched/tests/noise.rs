@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor};
-use safetensors::SafeTensors;
+use common::{parity, values};
 use t2i_sched::samplers::EulerAncestral;
 use t2i_sched::{Counter, Generator, Level, Memory, Noise, Philox, Seeded, SharedNoise, State, Variation, try_steps};
 
@@ -17,34 +19,16 @@ const COUNTER: f64 = 1e-6;
 
 fn golden() -> HashMap<String, Vec<f32>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/noise/noise.safetensors");
-    let bytes = std::fs::read(path).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let values = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-    file.iter().map(|(name, view)| (name.to_owned(), values(view.data()))).collect()
-}
-
-fn values(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
+    common::load(path).into_iter().map(|(name, (_, values))| (name, values)).collect()
 }
 
 fn draw(noise: &mut dyn Noise, shape: [usize; 4]) -> Vec<f32> {
     values(noise.sample(shape, &Device::flex()))
 }
 
-/// Prints a line for `tests/golden/parity.py`.
-#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
-fn parity(part: &str, case: &str, tolerance: f64, error: f64) {
-    let case = case.replace('|', " "); // which would end the table's cell
-    println!("parity | {part} | {case} | {tolerance:.1e} | {error:.1e}");
-}
-
-/// The largest difference as a share of the largest expected value.
+/// Whether the largest difference is within a share of the largest expected value.
 fn check(part: &str, case: &str, found: &[f32], expected: &[f32], tolerance: f64) {
-    assert_eq!(found.len(), expected.len());
-    assert!(found.iter().all(|v| v.is_finite()));
-    let largest = expected.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
-    let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
-    let error = found.iter().zip(expected).map(difference).fold(0.0, f64::max) / largest;
+    let error = common::error(found, expected);
     parity(part, case, tolerance, error);
     assert!(error <= tolerance, "{part}, {case}: {error:e}");
 }

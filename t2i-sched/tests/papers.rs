@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::{doubles as values, mixture, numbers, parity};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -32,14 +35,6 @@ fn device() -> Device {
 }
 
 // The model -----------------------------------------------------------------------------------------------------------
-
-/// The exact posterior mean for data of two equal Gaussians at -1 and 1 of deviation 0.3.
-fn mixture(x: Tensor<4>, level: Level) -> Tensor<4> {
-    let Level { alpha, sigma } = level;
-    let variance = alpha.powi(2) * 0.09 + sigma.powi(2);
-    let mean = x.clone().mul_scalar(alpha / variance).tanh();
-    mean.clone() + (x - mean.mul_scalar(alpha)).mul_scalar(alpha * 0.09 / variance)
-}
 
 /// The same for one Gaussian of mean 0.2 and deviation 0.8.
 fn unconditional(x: Tensor<4>, level: Level) -> Tensor<4> {
@@ -88,12 +83,6 @@ impl Noise for Recorded {
     fn remember(&mut self, memory: &mut Memory<'_>) {
         self.generator.remember(memory);
     }
-}
-
-fn values(x: Tensor<4>) -> Vec<f64> {
-    let values: Vec<f64> = x.into_data().convert::<f64>().try_into_vec().unwrap();
-    assert!(values.iter().all(|v| v.is_finite()));
-    values
 }
 
 /// The largest difference as a share of the largest expected value.
@@ -201,10 +190,6 @@ fn cases() -> Vec<Value> {
     cases_of("cases")
 }
 
-fn numbers(list: &Value) -> Vec<f64> {
-    list.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
-}
-
 fn sigmas(case: &Value) -> Vec<f64> {
     numbers(&case["sigmas"])
 }
@@ -242,12 +227,6 @@ fn worst(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
 /// The case without its numbers.
 fn label(case: &Value) -> String {
     format!("{} {}, {}", case["sampler"].as_str().unwrap(), case["options"], case["grid"].as_str().unwrap())
-}
-
-/// Prints a line for `tests/golden/parity.py`.
-#[allow(clippy::print_stdout, reason = "docs/parity.md is made of it")]
-fn parity(part: &str, case: &str, tolerance: f64, error: f64) {
-    println!("parity | {part} | {case} | {tolerance:.1e} | {error:.1e}");
 }
 
 // Tests ---------------------------------------------------------------------------------------------------------------

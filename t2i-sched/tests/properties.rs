@@ -145,6 +145,30 @@ fn base_and_refiner_share_the_plan() {
     assert!(plan.until(1.0).is_err() && plan.from(0.0).is_err() && plan.until(0.001).is_err());
 }
 
+/// The first timestep of a refiner, by the rule of `get_timesteps` in diffusers' XL image-to-image pipeline on its own
+/// `timesteps` of 10 steps: `(scheduler.timesteps < cutoff).sum()`, and one more for an even number.
+#[test]
+fn a_refiner_starts_with_a_whole_step() {
+    let starts = [0.2, 0.25, 0.3, 0.5, 0.72, 0.75, 0.78, 0.8, 0.83, 0.86, 0.95, 0.9995];
+    let pairs = [801., 801., 701., 501., 301., 301., 301., 201., 201., 201., 101., 1.];
+    let half_way = [801., 701., 701., 501., 301., 301., 201., 201., 201., 101., 101., 1.];
+    let classes = [
+        ("HeunDiscrete", pairs),
+        ("KDPM2AncestralDiscrete", pairs),
+        ("KDPM2Discrete", half_way),
+        ("DPMSolverSDE", half_way),
+    ];
+    for (class, expected) in classes {
+        let json = json!({
+            "_class_name": format!("{class}Scheduler"), "beta_start": 0.00085, "beta_end": 0.012,
+            "beta_schedule": "scaled_linear", "timestep_spacing": "leading", "steps_offset": 1,
+        });
+        let plan = SchedulerConfig::from_options(Options::from_json("test", json).unwrap()).unwrap().plan(10).unwrap();
+        let found = starts.map(|start| plan.from(start).unwrap().timesteps[0]);
+        assert_eq!(found, expected, "{class}");
+    }
+}
+
 #[test]
 fn steps_count_down_and_tell_where_they_are() {
     let levels = [Level::ve(3.0), Level::ve(1.0), Level::CLEAN];

@@ -37,15 +37,14 @@ impl ModuleMapper for Initialiser {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let scale = match () {
             () if self.is_under("token_embedding") || self.is_under("position_embedding") => EMBEDDING,
-            () if self.path.first().is_some_and(|part| part == "unet")
-                && self.path.get(1).is_some_and(|part| part == "conv_out") =>
-            {
-                0.0
-            }
+            () if self.path.starts_with(&["unet".to_owned(), "conv_out".to_owned()]) => 0.0,
             () => return param,
         };
         let id = param.id;
-        let value = param.val().detach() * scale;
-        param.transform_for_load(value, id)
+        let value = param.val();
+        let scaled = value.clone().inner() * scale;
+        // What training changes has to be a leaf of the graph, not a product.
+        let leaf = if value.device().is_autodiff() { scaled.autodiff() } else { scaled };
+        param.transform_for_load(leaf, id)
     }
 }

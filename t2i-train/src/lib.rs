@@ -2,15 +2,17 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | which noise levels a batch has | [`TrainingLevels`] |
 //! | what is a step, and what is kept between steps | [`Training`] |
 //! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
+//! | how is it watched | [`Display`] |
+//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | what learns what a caption means | [`Conditioned`] |
 //! | where do the words come from | [`Vocabulary`] |
 
 mod clip;
 mod conditioned;
+mod display;
 mod ema;
 mod initialise;
 mod learning_rate;
@@ -23,6 +25,7 @@ mod vocabulary;
 
 pub use clip::clip_global_norm;
 pub use conditioned::{Batch, Conditioned, step_noise};
+pub use display::Display;
 pub use ema::Ema;
 pub use initialise::initialise;
 pub use learning_rate::{Decay, LearningRate};
@@ -30,5 +33,3 @@ pub use levels::{SampledLevels, TrainingLevels};
 pub use loss::{CodecLoss, DiffusionLoss, Weighting, divergence, spread};
 pub use training::{Report, Training, TrainingConfig};
 pub use vocabulary::Vocabulary;
-
-pub(crate) use parameters::number_parameters;

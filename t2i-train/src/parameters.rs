@@ -58,7 +58,10 @@ impl ModuleMapper for Writer {
         match self.values.pop_front() {
             Some(value) => {
                 let shape = param.lazy_shape();
-                param.map(|_| value.reshape(shape))
+                param.map(|old| {
+                    let value = value.reshape(shape);
+                    if old.device().is_autodiff() { value.autodiff() } else { value }
+                })
             }
             None => param,
         }

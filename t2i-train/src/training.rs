@@ -6,7 +6,11 @@ use burn::tensor::Tensor;
 
 use t2i_core::{Error, Result};
 
-use crate::{Ema, LearningRate, clip_global_norm, number_parameters};
+use crate::parameters::{number_parameters, values, with_values};
+use crate::{Ema, LearningRate, clip_global_norm};
+
+/// The running mean takes the weights in every so many steps: a pass over all weights costs as much as a picture or two.
+const EMA_EVERY: u64 = 4;
 
 /// How weights are changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,18 +112,24 @@ impl<M: Module> Training<M> {
             return Err(Error::NotFinite { stage, latent: None });
         }
         self.model = self.optimizer.step(learning_rate, self.model.clone(), gradients);
-        self.ema.update(&self.model, self.ema_decay());
         self.steps += 1;
+        if self.steps.is_multiple_of(EMA_EVERY) {
+            self.ema.update(&self.model, self.ema_decay());
+        }
         Ok(Report { step: self.steps - 1, loss, gradient, learning_rate })
     }
 
-    /// The decay at this step: in the first steps the mean is over few, or it would remember where the weights began.
+    /// The decay of [`EMA_EVERY`] steps. In the first steps the mean is over few, or it would remember where the
+    /// weights began.
     fn ema_decay(&self) -> f64 {
         let steps = self.steps as f64;
-        self.config.ema_decay.min((1.0 + steps) / (10.0 + steps))
+        self.config.ema_decay.min((1.0 + steps) / (10.0 + steps)).powi(EMA_EVERY as i32)
     }
 
+    /// Loaded weights may be views with their axes swapped, and products of those add up in another order: so that a
+    /// resumed training has the same bits, they are laid out as they were.
     pub(crate) fn replace_model(&mut self, model: M) {
-        self.model = number_parameters(model);
+        let values = values(&model);
+        self.model = number_parameters(with_values(model, values));
     }
 }

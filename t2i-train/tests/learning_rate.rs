@@ -15,13 +15,14 @@ fn rates_are_those_of_diffusers() {
     assert_eq!(rates.len(), 6);
     for (name, expected) in rates {
         let (kind, warmup) = name.rsplit_once('_').expect("a kind and a warm-up");
+        let warmup = warmup.parse().expect("a number");
         let decay = match kind {
             "constant_with_warmup" => Decay::None,
-            "linear" => Decay::Linear { steps: 40 },
+            "linear" => Decay::Linear { from: warmup, to: 40 },
             "cosine" => Decay::Cosine { steps: 40 },
             other => panic!("{other} is no schedule"),
         };
-        let rate = LearningRate { peak: 1.0, warmup: warmup.parse().expect("a number"), decay };
+        let rate = LearningRate { peak: 1.0, warmup, decay };
         let compared = if kind == "cosine" { 41 } else { expected.len() };
         for (step, expected) in expected.iter().take(compared).enumerate() {
             let found = rate.at(step as u64);
@@ -32,7 +33,7 @@ fn rates_are_those_of_diffusers() {
 
 #[test]
 fn nothing_is_left_after_the_end() {
-    for decay in [Decay::Linear { steps: 40 }, Decay::Cosine { steps: 40 }] {
+    for decay in [Decay::Linear { from: 8, to: 40 }, Decay::Cosine { steps: 40 }] {
         let rate = LearningRate { peak: 2e-4, warmup: 8, decay };
         assert!(rate.at(39) > 0.0);
         assert!([40, 41, 1000].iter().all(|step| rate.at(*step) == 0.0), "{decay:?}");

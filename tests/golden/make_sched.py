@@ -6,8 +6,8 @@ same files.
     python tests/golden/make_sched.py
 
 Writes to tests/golden/sched/:
-  trajectories.json         the cases: config, steps, model, how the run starts; what set_timesteps gave
-  trajectories.safetensors  case number -> the latent after every step
+  trajectories.json         the cases: config, steps, how the run starts; what set_timesteps gave (`stored` says what is left out)
+  trajectories.safetensors  `states`: the latents after every step, `states` of the first case, then of the next
   noise.safetensors         seed and sizes of consecutive draws -> the draws, one after the other
   schedules.safetensors     name -> alphas_cumprod
   guidance.safetensors      rescale_noise_cfg
@@ -19,6 +19,7 @@ import warnings
 from pathlib import Path
 
 import diffusers
+import numpy as np
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from safetensors.torch import save_file
@@ -276,20 +277,59 @@ def cases():
                "steps": 5, "model": "nonlinear", "seed": 3}
 
 
-def write(name, cases):
-    """Runs the cases, and writes them and what came of them."""
-    made, tensors = [], {}
+def options_of(case):
+    """What a case tries, without how long it runs and from what noise."""
+    return json.dumps({k: v for k, v in case.items() if k not in ["steps", "model", "seed"]}, sort_keys=True)
+
+
+def thinned(cases):
+    """At most two runs with the same options, of lengths that change from options to options; all lengths of every class."""
+    cases, groups, kept = list(cases), {}, set()
     for i, c in enumerate(cases):
+        groups.setdefault(options_of(c), []).append(i)
+    for number, group in enumerate(groups.values()):
+        kept |= {group[number % len(group)], group[(number + (len(group) + 1) // 2) % len(group)]}
+    length = lambda c: (c["config"]["_class_name"], c["steps"])
+    lengths = {length(cases[i]) for i in kept}
+    for i, c in enumerate(cases):
+        if length(c) not in lengths:
+            lengths.add(length(c))
+            kept.add(i)
+    return [cases[i] for i in sorted(kept)]
+
+
+def number(value):
+    """Of an f32 the shortest digits; whole numbers without a fraction."""
+    short = float(str(np.float32(value)))
+    return int(short) if short.is_integer() else short
+
+
+def stored(case, states):
+    """Without what is usual: the betas of Stable Diffusion are `sd`, the model is not linear, the seed is 0, and a run
+    has all timesteps. An image-to-image run leaves out the `skipped` first ones."""
+    case = {**case, "states": len(states), "init_scale": number(case["init_scale"])}
+    if SD.items() <= case["config"].items():
+        case["config"] = {"sd": True} | {k: v for k, v in case["config"].items() if k not in SD}
+    skipped = len(case["all_timesteps"]) - len(case["timesteps"])
+    assert case["all_timesteps"][skipped:] == case.pop("timesteps"), case
+    case["timesteps"] = [number(t) for t in case.pop("all_timesteps")]
+    usual = {"model": "nonlinear", "seed": 0, "skipped": 0, "init_scale": 1}
+    return {k: v for k, v in {**case, "skipped": skipped}.items() if usual.get(k) != v or k not in usual}
+
+
+def write(name, cases, run=run):
+    """Runs the cases, and writes them and what came of them."""
+    made, states = [], []
+    for c in cases:
         try:
-            tensors[str(i)] = run(c)
+            states.append(run(c))
         except Exception:
             print(c)
             raise
-        made.append(c)
-    tensors["image"] = image()
-    lines = ",\n".join(json.dumps(c) for c in made)
+        made.append(stored(c, states[-1]))
+    lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in made)
     (OUT / f"{name}.json").write_text(f"[\n{lines}\n]\n")
-    save_file(tensors, OUT / f"{name}.safetensors")
+    save_file({"states": torch.cat(states), "image": image()}, OUT / f"{name}.safetensors")
     print(len(made), name)
 
 

@@ -2,19 +2,15 @@
 
     python tests/golden/make_sched_flow.py
 
-Writes to tests/golden/sched/:
-  trajectories_flow.json         the cases
-  trajectories_flow.safetensors  case number -> the latent after every step
+Writes tests/golden/sched/trajectories_flow.{json,safetensors}.
 """
 
 import functools
 import itertools
-import json
 
 import diffusers
-from safetensors.torch import save_file
 
-from make_sched import OUT, grid, image, run
+from make_sched import run, thinned, write
 
 CURVES = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]
 STEPS = [1, 2, 5, 15]  # short runs of the multistep classes have less than 15
@@ -217,24 +213,10 @@ def cases():
     yield from others()
 
 
-def main():
-    made, tensors = [], {}
-    for i, c in enumerate(cases()):
-        try:
-            adapt(c["config"]["_class_name"]).mu = c.get("mu")
-            tensors[str(i)] = run(c)
-        except Exception:
-            print(c)
-            raise
-        if c["timesteps"] == c["all_timesteps"]:
-            del c["timesteps"]
-        made.append(c)
-    tensors["image"] = image()
-    lines = ",\n".join(json.dumps(c) for c in made)
-    (OUT / "trajectories_flow.json").write_text(f"[\n{lines}\n]\n")
-    save_file(tensors, OUT / "trajectories_flow.safetensors")
-    print(len(made), "trajectories")
+def adapted_run(c):
+    adapt(c["config"]["_class_name"]).mu = c.get("mu")
+    return run(c)
 
 
 if __name__ == "__main__":
-    main()
+    write("trajectories_flow", thinned(cases()), adapted_run)

@@ -6,7 +6,7 @@ As make_sched.py, whose loop this uses. Writes tests/golden/sched/trajectories_m
 """
 
 import diffusers
-from make_sched import case, grid, write
+from make_sched import case, grid, thinned, write
 
 CURVES = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]
 COSINE = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
@@ -202,4 +202,4 @@ def sa_solver():
 
 if __name__ == "__main__":
     parts = [ddpm(), ipndm(), unclip(), wuerstchen(), consistency(), ddim_inverse(), dpm_inverse(), sa_solver()]
-    write("trajectories_more", (c for part in parts for c in part))
+    write("trajectories_more", thinned(c for part in parts for c in part))

@@ -9,7 +9,7 @@ As make_sched.py, whose loop this uses. Writes tests/golden/sched/trajectories_m
 import diffusers
 import torch
 
-from make_sched import case, grid, write
+from make_sched import case, grid, thinned, write
 
 SPACINGS = ["linspace", "leading", "trailing"]
 CURVES = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]
@@ -196,4 +196,4 @@ def cases():
 
 
 if __name__ == "__main__":
-    write("trajectories_multi", cases())
+    write("trajectories_multi", thinned(cases()))

@@ -5,7 +5,7 @@ the same file.
 
     python tests/golden/make_spacings.py
 
-Writes tests/golden/spacings/spacings.safetensors: "name|arguments|n" -> the sigmas without the final 0.
+Writes tests/golden/spacings/spacings.safetensors: "name|arguments|n" -> the sigmas without the final 0; of long lists every ninth.
 
 Transcribed, because their programs cannot be imported: what ComfyUI (comfy/samplers.py, comfy/k_diffusion/sampling.py,
 comfy_extras/nodes_align_your_steps.py, nodes_gits.py) and A1111 (modules/sd_schedulers.py) compute, from the formulas of
@@ -30,6 +30,7 @@ from scipy import stats
 OUT = Path(__file__).parent / "spacings"
 COUNTS = [1, 2, 3, 5, 10, 20, 50]
 MANY = 1000
+THIN = 9  # of lists over 500 long, every ninth level is stored
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
@@ -52,6 +53,7 @@ def add(name, arguments, n, sigmas):
     if isinstance(sigmas, torch.Tensor):
         sigmas = sigmas.numpy()
     values = torch.as_tensor(np.array(sigmas, order="C"))
+    values = values[::THIN] if len(values) > 500 else values
     FOUND[f"{name}|{','.join(str(float(a)) for a in arguments)}|{n}"] = values.clone()
 
 

@@ -215,7 +215,7 @@ def make_token_ids(folder, zero_padded_folder):
         "fitted": {i: fitted(end_padded, texts[i]) for i in some},
         "zero_fitted": {i: fitted(zero_padded, texts[i]) for i in some},
     }
-    (OUT / "clip_ids.json").write_text(json.dumps(golden, separators=(",", ":")))
+    (OUT / "clip_ids.json").write_text(json.dumps(golden, separators=(",", ":"), ensure_ascii=False))
 
 
 # ---------------------------------------------------------------- a tokenizer of our own

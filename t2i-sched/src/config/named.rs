@@ -31,11 +31,10 @@ impl Scheduler for Named {
         at_most(steps, MOST_STEPS, self.recipe.sampler.as_str())?;
         let sigmas = learned.schedule.sigmas();
         let (low, high) = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
-        let levels = match (self.recipe.spacing, self.recipe.sampler.own_levels(low, high, steps)) {
-            (_, Some(levels)) => levels,
-            (Some(_), None) => self.recipe.levels(&learned.schedule, low, high, steps)?,
-            (None, None) => return Ok(exploding(learned, &self.visits, steps, Interpolation::Linear)),
-        };
+        if self.recipe.spacing.is_none() && !self.recipe.sampler.has_own_levels() {
+            return Ok(exploding(learned, &self.visits, steps, Interpolation::Linear));
+        }
+        let levels = self.recipe.levels(&learned.schedule, low, high, steps)?;
         let levels: Vec<Level> = levels.iter().map(|level| Level::ve(round_to_f32(level.sigma))).collect();
         let starts = &levels[..levels.len() - 1];
         let timesteps = starts.iter().map(|level| sigma_to_timestep(level.sigma, &sigmas)).collect();

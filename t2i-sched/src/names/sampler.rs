@@ -39,7 +39,7 @@ impl<'a> Setup<'a> {
     }
 
     fn fresh(&self) -> Fresh {
-        Fresh::new(self.noise.clone()).eta(self.eta.unwrap_or(1.0))
+        Fresh::new(self.noise.clone()).eta(self.eta.unwrap_or(1.0)).in_f32()
     }
 
     /// Where the run ends.
@@ -158,6 +158,11 @@ impl SamplerName {
         (self.0.build)(setup)
     }
 
+    /// Whether it finds its own levels.
+    pub(crate) fn has_own_levels(self) -> bool {
+        self.0.levels.is_some()
+    }
+
     /// The levels of a sampler that finds its own between two sigmas for `n` calls of the model.
     pub(crate) fn own_levels(self, sigma_min: f64, sigma_max: f64, n: usize) -> Option<Vec<Level>> {
         self.0.levels.map(|levels| levels(sigma_min, sigma_max, n))
@@ -221,4 +226,51 @@ fn middle_of_schedule(to: Level) -> f64 {
 fn falling_orders(setup: &Setup<'_>, order: usize) -> Vec<(Level, usize)> {
     let starts = setup.levels.iter().rev().skip(1);
     starts.copied().zip(1..order).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::{Denoise, Sampler};
+
+    /// The sampler of docs/adding-a-sampler.md.
+    #[derive(Default)]
+    struct Averaged {
+        before: Option<Tensor<4>>,
+    }
+
+    impl Sampler for Averaged {
+        fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
+            let x0 = denoise(x.clone(), from);
+            let mean = match self.before.replace(x0.clone()) {
+                Some(before) => (x0 + before).mul_scalar(0.5),
+                None => x0,
+            };
+            from.advance(x, mean, to)
+        }
+    }
+
+    /// Lines of a table, and how they are written.
+    macro_rules! lines {
+        ($($token:tt)*) => {{
+            static TABLE: &[Row] = &[$($token)*];
+            (TABLE, stringify!($($token)*))
+        }};
+    }
+
+    #[test]
+    fn the_line_of_the_guide_is_one_of_the_table() {
+        let (table, written) = lines! {
+            row("Averaged", "averaged", |_| Box::new(Averaged::default())),
+        };
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        let guide = include_str!("../../../docs/adding-a-sampler.md");
+        assert!(guide.lines().any(|line| bare(line) == bare(written)), "{written}");
+        let name = SamplerName(&table[0]);
+        assert_eq!(name.spellings(), ["Averaged", "averaged"]);
+        let (levels, noise) = ([Level::ve(1.0), Level::CLEAN], SharedNoise::seeded(0));
+        _ = name.build(&Setup::new(&levels, &noise));
+    }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::normal::pair;
+use super::normal::pairs;
 use super::philox::{halves, philox_4x32};
 use super::{Noise, Seeded};
 use crate::Memory;
@@ -42,11 +42,13 @@ impl Counter {
     }
 
     /// The first `n` numbers of an image's noise in the current draw.
-    fn image(&self, image: u64, n: usize) -> impl Iterator<Item = f32> {
-        let (seed, draw, [low, high]) = (self.seed, self.draw as u32, halves(image));
-        let block = move |i| philox_4x32([i, draw, low, high], seed);
-        let four = |[a, b, c, d]: [u32; 4]| pair(unit(a), unit(b)).into_iter().chain(pair(unit(c), unit(d)));
-        (0..n.div_ceil(4) as u32).flat_map(move |i| four(block(i))).take(n)
+    fn image(&self, image: u64, n: usize) -> Vec<f32> {
+        let (draw, [low, high]) = (self.draw as u32, halves(image));
+        let block = |i| philox_4x32([i, draw, low, high], self.seed);
+        let mut values: Vec<f32> = (0..n.div_ceil(4) as u32).flat_map(block).map(unit).collect();
+        pairs(&mut values);
+        values.truncate(n);
+        values
     }
 }
 
@@ -62,7 +64,7 @@ impl Seeded for Counter {
     }
 
     fn randn(&mut self, n: usize) -> Vec<f32> {
-        let values = self.image(self.first_image, n).collect();
+        let values = self.image(self.first_image, n);
         self.draw = self.draw.wrapping_add(1);
         values
     }

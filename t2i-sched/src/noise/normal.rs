@@ -7,6 +7,8 @@ mod avx;
 
 use std::f64::consts::PI;
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::mt19937::Mt19937;
 use crate::Memory;
 
@@ -33,19 +35,19 @@ impl Generator {
             return (0..n).map(|_| self.next_of_pair() as f32).collect();
         }
         let mut values = self.rand(n);
-        values.chunks_exact_mut(16).for_each(box_muller_16);
+        box_muller(&mut values);
         if !n.is_multiple_of(16) {
             // The last 16 values are drawn anew: some of them a second time.
             let tail = &mut values[n - 16..];
-            tail.fill_with(|| self.uniform_f32());
-            box_muller_16(tail);
+            tail.copy_from_slice(&self.rand(16));
+            box_muller(tail);
         }
         values
     }
 
     /// `torch.rand(n, generator=self)`: the next `n` values, in `[0, 1)`.
     pub fn rand(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.uniform_f32()).collect()
+        self.engine.many(n, unit)
     }
 
     /// `torch.randint(0, 2 ** 63 - 1, [], generator=self)`: what k-diffusion and diffusers seed a Brownian path with, if
@@ -72,11 +74,6 @@ impl Generator {
         radius * cos
     }
 
-    /// 24 random bits, in `[0, 1)`.
-    fn uniform_f32(&mut self) -> f32 {
-        (self.engine.next_u32() & 0x00ff_ffff) as f32 / (1 << 24) as f32
-    }
-
     /// 53 random bits, in `[0, 1)`.
     fn uniform_f64(&mut self) -> f64 {
         (self.engine.next_u64() & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
@@ -89,15 +86,41 @@ impl std::fmt::Debug for Generator {
     }
 }
 
-/// The Box-Muller transform in f32 of 16 values, the first 8 with the last 8.
-fn box_muller_16(block: &mut [f32]) {
-    for j in 0..8 {
-        [block[j], block[j + 8]] = pair(block[j], block[j + 8]);
+/// The lower 24 bits, in `[0, 1)`.
+fn unit(word: u32) -> f32 {
+    (word & 0x00ff_ffff) as f32 / (1 << 24) as f32
+}
+
+/// The Box-Muller transform in f32 of each whole block of 16 values, the first 8 with the last 8.
+fn box_muller(values: &mut [f32]) {
+    Arch::new().dispatch(Blocks::<8>(values));
+}
+
+/// The Box-Muller transform in f32 of each value with its neighbour. The same bits on every machine.
+pub(super) fn pairs(values: &mut [f32]) {
+    Arch::new().dispatch(Blocks::<1>(values));
+}
+
+/// Blocks of `2 * HALF` values, the first half of which goes with the second.
+struct Blocks<'a, const HALF: usize>(&'a mut [f32]);
+
+/// Compiled for each kind of CPU, since a fused product and sum is slow where the compiler may not count on the
+/// instruction. Whatever is called here is inlined for that reason.
+impl<const HALF: usize> WithSimd for Blocks<'_, HALF> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for block in self.0.chunks_exact_mut(2 * HALF) {
+            let (first, second) = block.split_at_mut(HALF);
+            first.iter_mut().zip(second).for_each(|(u, v)| [*u, *v] = pair(*u, *v));
+        }
     }
 }
 
-/// The Box-Muller transform in f32: two normal values of two in `[0, 1)`. The same bits on every machine.
-pub(super) fn pair(u: f32, v: f32) -> [f32; 2] {
+/// The Box-Muller transform in f32: two normal values of two in `[0, 1)`.
+#[inline(always)]
+fn pair(u: f32, v: f32) -> [f32; 2] {
     let radius = (-2.0 * avx::ln(1.0 - u)).sqrt(); // 1 - [0, 1) has a logarithm
     let (sin, cos) = avx::sin_cos(std::f32::consts::TAU * v);
     [radius * cos, radius * sin]

@@ -47,11 +47,11 @@ impl Sampler for DpmppSde {
         if from.alpha == 0.0 {
             return self.jump(x, x0, from, to); // there is no middle on an infinite way
         }
-        let middle = from.toward(to, self.ratio);
-        let there = self.jump(x.clone(), x0.clone(), from, middle);
+        let [start, middle, end] = self.fresh.stages(from, to, self.ratio);
+        let there = self.jump(x.clone(), x0.clone(), start, middle);
         let x0_there = denoise(there, middle);
         let weight = 1.0 / (2.0 * self.ratio);
         let mean = scale(x0, 1.0 - weight) + scale(x0_there, weight);
-        self.jump(x, mean, from, to)
+        self.jump(x, mean, start, end)
     }
 }

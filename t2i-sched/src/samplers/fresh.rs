@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::ancestral::split;
+use super::{ancestral, single};
 use crate::level::scale;
 use crate::{Level, Noise, SharedNoise};
 
@@ -21,12 +21,20 @@ pub struct Fresh {
     pub(super) noise: SharedNoise,
     pub(super) eta: f64,
     pub(super) scale: f64,
+    arithmetic: Arithmetic,
+}
+
+/// How levels are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arithmetic {
+    Double,
+    Single,
 }
 
 impl Fresh {
     /// Noise as the sampler's equation has it.
     pub fn new(noise: SharedNoise) -> Self {
-        Self { noise, eta: 1.0, scale: 1.0 }
+        Self { noise, eta: 1.0, scale: 1.0, arithmetic: Arithmetic::Double }
     }
 
     /// The share of the noise that is drawn anew (`eta`): 0 is the deterministic sampler, 1 is usual.
@@ -39,10 +47,33 @@ impl Fresh {
         Self { scale, ..self }
     }
 
+    /// Rounds at variance-exploding levels as k-diffusion does, whose levels are f32. One sees it where a step goes down to
+    /// a hundredth of `sigma`, as in runs of two steps, and on a Brownian path.
+    pub fn in_f32(self) -> Self {
+        Self { arithmetic: Arithmetic::Single, ..self }
+    }
+
+    /// Whether a step's levels are computed as in k-diffusion: there are f32 numbers for them, and for their squares.
+    fn is_single(&self, from: Level, to: Level) -> bool {
+        let fits = |level: Level| level.alpha == 1.0 && (1e-15..1e15).contains(&level.sigma);
+        self.arithmetic == Arithmetic::Single && fits(from) && fits(to)
+    }
+
+    /// `from`, the level at this share of the way in `lambda`, and `to`.
+    pub(super) fn stages(&self, from: Level, to: Level, share: f64) -> [Level; 3] {
+        match self.is_single(from, to) {
+            true => single::stages(from, to, share),
+            false => [from, from.toward(to, share), to],
+        }
+    }
+
     /// The level below `to` that the latent's own noise goes down to, and the deviation of the noise that takes it up
     /// to `to` again.
     pub(super) fn below(&self, from: Level, to: Level) -> (Level, f64) {
-        let (kept, fresh) = split(from, to, self.eta);
+        let (kept, fresh) = match self.is_single(from, to) {
+            true => single::split(from, to, self.eta),
+            false => ancestral::split(from, to, self.eta),
+        };
         (Level { sigma: kept, ..to }, fresh.min(to.sigma))
     }
 

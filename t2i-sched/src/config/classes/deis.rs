@@ -5,7 +5,7 @@ use std::sync::Arc;
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::plans::{curve, curve_timesteps, multistep, preserving};
+use super::super::plans::curve_timesteps;
 use super::super::reader::{Betas, Curve, FlowSigmas, Reader, Solves, Threshold, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
 use super::{limited, starts};
@@ -45,18 +45,14 @@ impl Scheduler for Deis {
     /// It ends at the lowest level and never at a clean one; the last step of a curve and of flow goes nowhere.
     fn plan(&self, learned: &Learned, steps: usize, arguments: &Arguments) -> Result<Plan> {
         self.flow.check(steps, learned, CLASS.name)?;
-        let shift = self.flow.shift(arguments)?;
-        let sigmas = self.flow.table(learned).sigmas();
-        let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
-        let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
-            Some(curve) => (curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras), curve),
-            None if self.flow.is_on() => self.flow.line(learned, steps, shift),
-            None => {
-                let (timesteps, visited) = multistep(learned, &self.visits, steps, learned.schedule.len());
-                return preserving(learned, steps, timesteps, visited, ends.0);
-            }
+        let limits = (learned.schedule.len(), self.flow.shift(arguments)?);
+        let rounded = self.visits.curve == Curve::Karras;
+        let told = |curve: &[f64], sigmas: &[f32]| curve_timesteps(curve, sigmas, rounded);
+        let (timesteps, visited) = self.flow.visited(learned, &self.visits, steps, limits, told);
+        let last = match self.flow.is_on() || self.visits.curve != Curve::Timesteps {
+            true => visited[visited.len() - 1],
+            false => f64::from(learned.schedule.sigmas()[0]),
         };
-        let last = visited[visited.len() - 1];
         self.flow.plan(learned, steps, timesteps, visited, last)
     }
 

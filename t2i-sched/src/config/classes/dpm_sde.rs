@@ -9,6 +9,7 @@ use super::super::plans::{Interpolation, MOST_STEPS, at_most, exploding};
 use super::super::reader::{Betas, Reader, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
 use super::lms::own_range;
+use crate::plan::HALF_WAY;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
@@ -32,7 +33,7 @@ fn read(reader: &mut Reader) -> Read {
 impl Scheduler for DpmSde {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
         at_most(steps, MOST_STEPS, CLASS.name)?;
-        Ok(Plan { order: 2, ..exploding(learned, &self.visits, steps, Interpolation::Linear) })
+        Ok(Plan { second: HALF_WAY, ..exploding(learned, &self.visits, steps, Interpolation::Linear) })
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

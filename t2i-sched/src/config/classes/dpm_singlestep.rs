@@ -6,7 +6,7 @@ use serde_json::json;
 use t2i_core::Result;
 
 use super::super::class::{Class, Read, Scheduler};
-use super::super::plans::{curve, curve_timesteps, final_sigma, multistep};
+use super::super::plans::{curve_timesteps, final_sigma};
 use super::super::reader::{
     Betas, Curve, FinalSigma, FlowSigmas, Reader, Solves, Spacing, Threshold, VisitOptions, Visits,
 };
@@ -90,15 +90,12 @@ fn algorithm(reader: &Reader, final_sigma: FinalSigma) -> Result<Algorithm> {
 impl Scheduler for Singlestep {
     fn plan(&self, learned: &Learned, steps: usize, arguments: &Arguments) -> Result<Plan> {
         self.flow.check(steps, learned, CLASS.name)?;
-        let shift = self.flow.shift(arguments)?;
-        let sigmas = self.flow.table(learned).sigmas();
-        let ends = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
-        let (timesteps, visited) = match curve(&self.visits, steps, ends.0, ends.1) {
-            Some(curve) => (curve_timesteps(&curve, &sigmas, self.visits.curve == Curve::Karras), curve),
-            None if self.flow.is_on() => self.flow.line(learned, steps, shift),
-            None => multistep(learned, &self.visits, steps, unclipped(learned, self.lambda_min)),
-        };
-        self.flow.plan(learned, steps, timesteps, visited, final_sigma(&self.visits, sigmas[0]))
+        let limits = (unclipped(learned, self.lambda_min), self.flow.shift(arguments)?);
+        let rounded = self.visits.curve == Curve::Karras;
+        let told = |curve: &[f64], sigmas: &[f32]| curve_timesteps(curve, sigmas, rounded);
+        let (timesteps, visited) = self.flow.visited(learned, &self.visits, steps, limits, told);
+        let last = final_sigma(&self.visits, self.flow.table(learned).sigmas()[0]);
+        self.flow.plan(learned, steps, timesteps, visited, last)
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

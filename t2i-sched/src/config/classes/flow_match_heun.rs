@@ -8,6 +8,7 @@ use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{MOST_STEPS, at_most, flow};
 use super::super::reader::{Flow, Reader};
 use super::super::{Arguments, Learned};
+use crate::plan::AT_THE_END;
 use crate::samplers::FlowHeun;
 use crate::{BoxedSampler, Plan, Prediction, SharedNoise};
 
@@ -28,7 +29,7 @@ fn read(reader: &mut Reader) -> Read {
 impl Scheduler for FlowMatchHeun {
     fn plan(&self, learned: &Learned, steps: usize, arguments: &Arguments) -> Result<Plan> {
         at_most(steps, MOST_STEPS, CLASS.name)?;
-        Ok(Plan { order: 2, ..flow(learned, &self.flow, steps, arguments)? })
+        Ok(Plan { second: AT_THE_END, ..flow(learned, &self.flow, steps, arguments)? })
     }
 
     fn sampler(&self, _: &Learned, _: &Plan, _: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

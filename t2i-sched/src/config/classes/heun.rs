@@ -9,6 +9,7 @@ use super::super::plans::{Interpolation, MOST_STEPS, at_most, exploding};
 use super::super::reader::{Betas, Reader, Threshold, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
 use super::limited;
+use crate::plan::AT_THE_END;
 use crate::samplers::Limit;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
@@ -32,7 +33,7 @@ fn read(reader: &mut Reader) -> Read {
 impl Scheduler for Heun {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
         at_most(steps, MOST_STEPS, CLASS.name)?;
-        Ok(Plan { order: 2, ..exploding(learned, &self.visits, steps, Interpolation::Linear) })
+        Ok(Plan { second: AT_THE_END, ..exploding(learned, &self.visits, steps, Interpolation::Linear) })
     }
 
     fn sampler(&self, _: &Learned, _: &Plan, _: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

@@ -8,6 +8,7 @@ use super::super::class::{Class, Read, Scheduler};
 use super::super::plans::{Interpolation, MOST_STEPS, at_most, exploding};
 use super::super::reader::{Betas, Curve, Reader, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
+use crate::plan::HALF_WAY;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
@@ -38,12 +39,12 @@ pub(super) fn two_calls(learned: &Learned, visits: &Visits, steps: usize, class:
         plan.timesteps.iter_mut().for_each(|t| *t = t.round_ties_even());
         plan.whole_timesteps = plan.timesteps.clone();
     }
-    Ok(Plan { order: 2, ..plan })
+    Ok(plan)
 }
 
 impl Scheduler for Kdpm2 {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
-        two_calls(learned, &self.visits, steps, CLASS.name)
+        Ok(Plan { second: HALF_WAY, ..two_calls(learned, &self.visits, steps, CLASS.name)? })
     }
 
     fn sampler(&self, _: &Learned, _: &Plan, _: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

@@ -8,6 +8,7 @@ use super::super::class::{Class, Read, Scheduler};
 use super::super::reader::{Reader, VisitOptions, Visits};
 use super::super::{Arguments, Learned};
 use super::kdpm2::{options, two_calls};
+use crate::plan::AT_THE_END;
 use crate::{BoxedSampler, Plan, SharedNoise, samplers};
 
 pub(in crate::config) static CLASS: Class =
@@ -25,7 +26,8 @@ fn read(reader: &mut Reader) -> Read {
 
 impl Scheduler for Kdpm2Ancestral {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
-        two_calls(learned, &self.visits, steps, CLASS.name)
+        // Its list has the next timestep for the one half way.
+        Ok(Plan { second: AT_THE_END, ..two_calls(learned, &self.visits, steps, CLASS.name)? })
     }
 
     fn sampler(&self, _: &Learned, _: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {

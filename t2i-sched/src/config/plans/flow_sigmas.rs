@@ -3,8 +3,8 @@
 use t2i_core::{Error, Result};
 
 use super::super::Learned;
-use super::super::reader::FlowSigmas;
-use super::{MOST_STEPS, at_most, at_most_timesteps, preserving, round_to_f32};
+use super::super::reader::{FlowSigmas, Visits};
+use super::{MOST_STEPS, at_most, at_most_timesteps, curve, multistep, preserving, round_to_f32};
 use crate::spacing::flow::Shift;
 use crate::spacing::ramp;
 use crate::{Level, Plan, Schedule};
@@ -29,6 +29,25 @@ impl FlowSigmas {
         let line = ramp(1.0, 1.0 / train, steps + 1).into_iter().skip(1).rev();
         let sigmas: Vec<f64> = line.map(|alpha| shift.apply(1.0 - alpha)).collect();
         (sigmas.iter().map(|sigma| (sigma * train).trunc()).collect(), sigmas)
+    }
+
+    /// The timesteps and sigmas of a run: of a curve, whose timesteps are those that `told` finds in the betas' sigmas, of
+    /// flow, or of the first `most` timesteps of the betas.
+    pub(in crate::config) fn visited(
+        &self,
+        learned: &Learned,
+        visits: &Visits,
+        steps: usize,
+        (most, shift): (usize, Shift),
+        told: impl FnOnce(&[f64], &[f32]) -> Vec<f64>,
+    ) -> (Vec<f64>, Vec<f64>) {
+        let sigmas = self.table(learned).sigmas();
+        let (low, high) = (f64::from(sigmas[0]), f64::from(sigmas[sigmas.len() - 1]));
+        match curve(visits, steps, low, high) {
+            Some(curve) => (told(&curve, &sigmas), curve),
+            None if self.is_on() => self.line(learned, steps, shift),
+            None => multistep(learned, visits, steps, most),
+        }
     }
 
     /// The plan at these sigmas, of flow or variance-exploding ones, which ends at `last`.

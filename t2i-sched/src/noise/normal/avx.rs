@@ -6,6 +6,7 @@
 #![allow(clippy::excessive_precision, reason = "the constants as Cephes prints them")]
 
 /// `ln(x)` for normal `x > 0` (`log256_ps`).
+#[inline(always)]
 pub(super) fn ln(x: f32) -> f32 {
     let bits = x.max(f32::MIN_POSITIVE).to_bits();
     let mut exponent = (bits >> 23) as f32 - 126.0;
@@ -25,6 +26,7 @@ pub(super) fn ln(x: f32) -> f32 {
 }
 
 /// `(sin(x), cos(x))` for `x` in `[0, 2 pi]` (`sincos256_ps`).
+#[inline(always)]
 pub(super) fn sin_cos(x: f32) -> (f32, f32) {
     let octant = ((x * FOUR_OVER_PI) as i32 + 1) & !1;
     let y = octant as f32;
@@ -42,6 +44,7 @@ pub(super) fn sin_cos(x: f32) -> (f32, f32) {
 }
 
 /// Horner's scheme, the highest power first.
+#[inline(always)]
 fn polynomial(x: f32, coefficients: &[f32]) -> f32 {
     coefficients.iter().copied().reduce(|y, c| y.mul_add(x, c)).unwrap_or(0.0)
 }
