@@ -1,148 +1,151 @@
-//! Measures a model that was trained on emoji scenes: does a picture show what its prompt says?
+//! How well a model of emoji scenes does what it is told: right objects, right styles, right backgrounds, and how far its
+//! pictures are from renderings.
+//!
+//! `cargo run --release --example evaluate -- --model models/emoji64 --steps 20 --prompts 200 --output table.json`
+//!
+//! Each row asks for scenes of one kind. An object is right if, of all concepts in all styles, the nearest rendering is of
+//! that concept; in a scene of two objects both must be right, each in its half. The Fréchet distance is between latents of
+//! the pictures and of renderings of the same scenes, averaged over a grid of 4 x 4 cells: 0 for a perfect model. Rows
+//! "through the codec" judge renderings that were only encoded and decoded, which is the most that a model can reach.
 
 #[path = "../common/mod.rs"]
 mod common;
-mod frechet;
-mod prompts;
+mod features;
+mod kinds;
+mod ruler;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn::tensor::{FloatDType, Tensor, TensorData};
 use clap::Parser;
-use indicatif::ProgressBar;
-use t2i::core::{Checkpoint, Part};
+use indicatif::{ProgressBar, ProgressStyle};
+use t2i::core::Checkpoint;
 use t2i::prelude::*;
-use t2i::vae::{Codec, CodecConfig};
 use t2i_data::{Archives, Judge, Library, Scene};
 
-/// Measures a model that was trained on emoji scenes
-#[derive(Parser)]
-struct Options {
-    /// The folder of the model
+use features::{Features, each};
+use kinds::{KINDS, Kind, Scenery};
+use ruler::Ruler;
+use table::{Row, Settings, Table};
+
+#[derive(Parser, Debug)]
+#[command(about = "How well a model of emoji scenes does what it is told")]
+struct Args {
+    /// A diffusers folder, or a single .safetensors or .ckpt file
     #[arg(long)]
     model: PathBuf,
-    /// The folder of the emoji packages
-    #[arg(long, default_value_os_t = Archives::default_folder())]
-    archives: PathBuf,
     /// Steps of the sampler
     #[arg(long, default_value_t = 20)]
     steps: usize,
-    /// Prompts a row of the table
-    #[arg(long, default_value_t = 200)]
-    prompts: usize,
-    /// Scale of classifier-free guidance
+    /// Prompts of each kind
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(2..))]
+    prompts: u64,
+    /// Scale of classifier-free guidance; 1 turns it off
     #[arg(long, default_value_t = 3.0)]
     guidance: f64,
-    /// Chooses the prompts, and the noise of the first picture; each further one counts one up
+    /// Seed of the prompts and of the first picture's noise; each further picture has the next one
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A sampler's name [default: the model's]
+    /// A sampler's name, as "DPM++ 2M Karras" or "EulerDiscreteScheduler" [default: the model's]
     #[arg(long)]
     sampler: Option<String>,
-    /// Pictures made at a time
-    #[arg(long, default_value_t = 8)]
-    batch: usize,
+    /// Pictures made at once
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
+    batch: u64,
     /// Where to compute; each name is a Cargo feature
     #[arg(long, default_value = t2i::DEVICES[0])]
     device: String,
-    /// Also writes the table as JSON
+    /// The folder of the emoji packages
+    #[arg(long, default_value_os_t = Archives::default_folder())]
+    archives: PathBuf,
+    /// Also write the table as JSON
     #[arg(long)]
     output: Option<PathBuf>,
 }
 
-/// What was right, out of how many.
-#[derive(Default)]
-struct Row {
-    prompts: usize,
-    objects: usize,
-    background: usize,
-    frechet: f64,
-}
-
 fn main() -> ExitCode {
-    common::report(evaluate(&Options::parse()))
+    common::report(run(&Args::parse()))
 }
 
-fn evaluate(options: &Options) -> t2i::Result<()> {
-    let device = t2i::device(&options.device)?;
-    let mut pipeline = Pipeline::load(&options.model, &device, FloatDType::F32)?;
-    if let Some(name) = &options.sampler {
+fn run(args: &Args) -> Result<(), t2i::Error> {
+    let device = t2i::device(&args.device)?;
+    let checkpoint = Checkpoint::open(&args.model)?;
+    let mut pipeline = Pipeline::from_checkpoint(&checkpoint, &device, FloatDType::F32)?;
+    if let Some(name) = &args.sampler {
         pipeline.set_sampler(name)?;
     }
-    let checkpoint = Checkpoint::open(&options.model)?;
-    let codec = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;
-    let codec = codec.load(&checkpoint.weights(Part::Vae)?, &device, FloatDType::F32)?;
-    let size = checkpoint.options(Part::Unet)?.require::<usize>("sample_size")? * codec.factor();
-    let library = Library::load(&Archives::open(&options.archives)?, size)?;
-    let known = library.concepts().iter().filter(|concept| !concept.held_out).count();
-    println!(
-        "{known} concepts in training, {} to be told apart: chance is {:.2} %",
-        library.concepts().len(),
-        100.0 / library.concepts().len() as f64
-    );
-    println!("\n| prompts | number | right objects | right background | Fréchet distance |\n|---|---|---|---|---|");
-    let mut table = serde_json::Map::new();
-    for kind in prompts::Kind::ALL {
-        let scenes = prompts::scenes(&library, kind, options.prompts, options.seed);
-        let row = row(options, &pipeline, &codec, &library, &scenes)?;
-        let percent = |right: usize| 100.0 * right as f64 / row.prompts as f64;
-        println!(
-            "| {} | {} | {:.1} % | {:.1} % | {:.2} |",
-            kind.name(),
-            row.prompts,
-            percent(row.objects),
-            percent(row.background),
-            row.frechet
-        );
-        table.insert(
-            kind.name().to_owned(),
-            serde_json::json!({
-            "prompts": row.prompts, "right_objects": percent(row.objects),
-            "right_background": percent(row.background), "frechet": row.frechet }),
-        );
-    }
-    match &options.output {
-        Some(path) => std::fs::write(path, serde_json::Value::Object(table).to_string()).map_err(t2i::Error::io(path)),
-        None => Ok(()),
-    }
+    let features = Features::load(&checkpoint, &device)?;
+    let library = Library::load(&Archives::open(&args.archives)?, features.size)?;
+    let ruler = Ruler {
+        judge: Judge::new(&library)?,
+        features,
+        library: &library,
+        batch: args.batch as usize,
+        bar: bar(KINDS.len() as u64 * 2 * args.prompts),
+    };
+    let rows = rows(args, &pipeline, &ruler)?;
+    ruler.bar.finish_and_clear();
+    let table = Table { settings: args.settings(), concepts: library.concepts().len(), rows };
+    show(&table.markdown());
+    args.output.as_deref().map_or(Ok(()), |path| table.write(path))
 }
 
-fn row(options: &Options, pipeline: &Pipeline, codec: &Codec, library: &Library, scenes: &[Scene]) -> t2i::Result<Row> {
-    let judge = Judge::new(library);
-    let mut row = Row { prompts: scenes.len(), ..Row::default() };
-    let (mut painted, mut rendered) = (Vec::new(), Vec::new());
-    let bar = ProgressBar::new(scenes.len() as u64);
-    for (i, part) in scenes.chunks(options.batch).enumerate() {
-        let first = options.seed + (i * options.batch) as u64;
-        let request = Request {
-            prompts: part.iter().map(|scene| library.caption(scene)).collect(),
-            seeds: (first..first + part.len() as u64).collect(),
-            steps: Some(options.steps),
-            guidance: Some(options.guidance),
-            ..Request::new("")
-        };
-        let pixels = pipeline.generate(&request)?.pixels;
-        let real: Vec<f32> = part.iter().flat_map(|scene| library.render(scene)).collect();
-        let real = Tensor::from_data(TensorData::new(real, pixels.dims()), pipeline.device());
-        painted.extend(frechet::features(codec, pixels.clone()));
-        rendered.extend(frechet::features(codec, real));
-        let values: Vec<f32> = pixels.into_data().iter().collect();
-        for (scene, picture) in part.iter().zip(values.chunks(values.len() / part.len())) {
-            row.background += usize::from(judge.background(picture) == scene.colour());
-            row.objects += usize::from(shows(&judge, picture, scene));
+/// A row of the model for each kind, and a row of the codec alone.
+fn rows(args: &Args, pipeline: &Pipeline, ruler: &Ruler<'_>) -> Result<Vec<Row>, t2i::Error> {
+    let scenery = Scenery::new(ruler.library.concepts(), args.seed)?;
+    let scenes = |kind: Kind| (0..args.prompts).map(|index| scenery.scene(kind, index)).collect::<Vec<_>>();
+    let by_model = |first: u64, scenes: &[Scene]| generate(args, pipeline, ruler.library, first, scenes);
+    let by_codec = |_, scenes: &[Scene]| ruler.features.through_the_codec(&ruler.renderings(scenes));
+    let mut rows = Vec::new();
+    for kind in KINDS {
+        rows.push(ruler.measure(kind.name().to_owned(), &scenes(kind), by_model)?);
+    }
+    for kind in KINDS {
+        rows.push(ruler.measure(format!("{}, through the codec", kind.name()), &scenes(kind), by_codec)?);
+    }
+    Ok(rows)
+}
+
+/// The pictures `first`, `first + 1`, ... of scenes, each `[3, size, size]`.
+fn generate(
+    args: &Args,
+    pipeline: &Pipeline,
+    library: &Library,
+    first: u64,
+    scenes: &[Scene],
+) -> Result<Vec<Vec<f32>>, t2i::Error> {
+    let request = Request {
+        prompts: scenes.iter().map(|scene| library.caption(scene)).collect(),
+        seeds: (0..scenes.len() as u64).map(|i| args.seed.wrapping_add(first + i)).collect(),
+        steps: Some(args.steps),
+        guidance: Some(args.guidance),
+        width: Some(library.size()),
+        height: Some(library.size()),
+        ..Request::new("")
+    };
+    let pixels = pipeline.generate(&request)?.pixels.clamp(-1.0, 1.0);
+    Ok(each(pixels))
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        Settings {
+            model: self.model.display().to_string(),
+            steps: self.steps,
+            guidance: self.guidance,
+            sampler: self.sampler.clone(),
+            seed: self.seed,
         }
-        bar.inc(part.len() as u64);
     }
-    bar.finish_and_clear();
-    row.frechet = frechet::distance(&painted, &rendered);
-    Ok(row)
 }
 
-/// Whether a picture shows the objects of a scene, where they should be.
-fn shows(judge: &Judge<'_>, picture: &[f32], scene: &Scene) -> bool {
-    match *scene {
-        Scene::One { object, colour, .. } => judge.object(picture, colour) == object,
-        Scene::Two { objects, relation, colour, .. } => judge.objects(picture, relation, colour) == objects,
-    }
+fn bar(pictures: u64) -> ProgressBar {
+    let template = "{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";
+    ProgressBar::new(pictures).with_style(ProgressStyle::with_template(template).expect("the template is valid"))
+}
+
+#[allow(clippy::print_stdout, reason = "the table is what the program is for")]
+fn show(table: &str) {
+    println!("{table}");
 }

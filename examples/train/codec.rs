@@ -17,7 +17,7 @@ pub(crate) fn train(options: &Options) -> t2i::Result<()> {
     let device = options.device()?;
     let folder = &options.common.model;
     let library = Library::load(&Archives::open(&options.common.archives)?, options.size)?;
-    let scenes = Scenes::new(library.concepts(), options.seed, options.pairs);
+    let scenes = Scenes::new(library.concepts(), options.seed, options.pairs)?;
     let codec = CodecConfig::from_options(Checkpoint::open(folder)?.options(Part::Vae)?)?.init(&device);
     let objective = CodecLoss::default();
     let weights = folder.join(Part::Vae.name()).join("diffusion_pytorch_model.safetensors");

@@ -22,7 +22,7 @@ const WITHOUT_CAPTION: f64 = 0.1;
 pub(crate) fn train(options: &Options) -> t2i::Result<()> {
     let device = options.device()?;
     let library = Library::load(&Archives::open(&options.common.archives)?, options.size)?;
-    let scenes = Scenes::new(library.concepts(), options.seed, options.pairs);
+    let scenes = Scenes::new(library.concepts(), options.seed, options.pairs)?;
     let checkpoint = Checkpoint::open(&options.common.model)?;
     let codec = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;
     let plain = t2i::device(&options.device)?;

@@ -1,14 +1,13 @@
 //! What trainings have in common: options, the loop, saving.
 
-use std::io::Write;
+use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde_json::{Value, json};
 use t2i::core::Weights;
-use t2i_train::{Decay, LearningRate, Report, Training, TrainingConfig};
+use t2i_train::{Decay, Display, LearningRate, Report, Training, TrainingConfig};
 
 use crate::Common;
 
@@ -80,19 +79,35 @@ impl Options {
         mut loss: impl FnMut(&M, u64) -> t2i::Result<Tensor<1>>,
         export: impl Fn(&M) -> t2i::Result<()>,
     ) -> t2i::Result<()> {
+        if self.batch == 0 || self.save_every == 0 {
+            let (field, value) =
+                if self.batch == 0 { ("batch", self.batch as u64) } else { ("save-every", self.save_every) };
+            return Err(t2i::Error::InvalidValue {
+                field,
+                value: value.to_string(),
+                expected: "at least 1".to_owned(),
+            });
+        }
         let mut training = Training::new(model, self.config());
         if training.resume(&self.state, &self.recipe())? {
             eprintln!("goes on after step {}", training.steps());
         }
-        let mut watch = Watch::new(self, training.steps());
-        while training.steps() < self.steps {
-            watch.see(training.step(&mut loss)?)?;
-            if training.steps() % self.save_every == 0 || training.steps() == self.steps {
-                training.save(&self.state, &self.recipe())?;
-                export(&training.averaged())?;
+        let mut display = Display::open(stderr(), self.steps, training.steps(), self.batch);
+        let mut losses = Losses::new(&self.state);
+        while training.steps() < self.steps && !display.wants_to_stop() {
+            let report = training.step(&mut loss)?;
+            display.see(&report).map_err(t2i::Error::io("standard error"))?;
+            losses.keep(&report)?;
+            if training.steps().is_multiple_of(self.save_every) {
+                self.save(&training, &export)?;
             }
         }
-        Ok(())
+        self.save(&training, &export)
+    }
+
+    fn save<M: Module>(&self, training: &Training<M>, export: impl Fn(&M) -> t2i::Result<()>) -> t2i::Result<()> {
+        training.save(&self.state, &self.recipe())?;
+        export(&training.averaged())
     }
 }
 
@@ -102,38 +117,31 @@ pub(crate) fn export<M: Module>(path: &Path, module: &M) -> t2i::Result<()> {
     Weights::from_module(&origin, module)?.write(path, FloatDType::F16, &[("format", "pt")])
 }
 
-/// Prints a line now and then, and keeps the losses.
-struct Watch<'a> {
-    options: &'a Options,
-    first: u64,
-    start: Instant,
-    losses: Vec<f64>,
+/// The losses of a training on disk, for the curve.
+struct Losses {
+    path: PathBuf,
+    mean: f64,
+    count: u64,
 }
 
-impl<'a> Watch<'a> {
-    const EVERY: usize = 20;
+impl Losses {
+    /// Steps whose losses are one row.
+    const EVERY: u64 = 20;
 
-    fn new(options: &'a Options, first: u64) -> Self {
-        Self { options, first, start: Instant::now(), losses: Vec::new() }
+    fn new(folder: &Path) -> Self {
+        Self { path: folder.join("losses.csv"), mean: 0.0, count: 0 }
     }
 
-    fn see(&mut self, report: Report) -> t2i::Result<()> {
-        self.losses.push(report.loss);
-        if self.losses.len() < Self::EVERY {
+    fn keep(&mut self, report: &Report) -> t2i::Result<()> {
+        self.count += 1;
+        self.mean += (report.loss - self.mean) / self.count as f64;
+        if !(report.step + 1).is_multiple_of(Self::EVERY) {
             return Ok(());
         }
-        let loss = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
-        self.losses.clear();
-        let made = (report.step + 1 - self.first) as f64;
-        let per_second = made * self.options.batch as f64 / self.start.elapsed().as_secs_f64();
-        let Report { step, gradient, learning_rate, .. } = report;
-        eprintln!(
-            "step {:>6}  loss {loss:.4}  gradient {gradient:.3}  rate {learning_rate:.2e}  {per_second:.1} pictures/s",
-            step + 1
-        );
-        let path = self.options.state.join("losses.csv");
-        let file = std::fs::create_dir_all(&self.options.state)
-            .and_then(|()| std::fs::File::options().create(true).append(true).open(&path));
-        file.and_then(|mut file| writeln!(file, "{},{loss}", step + 1)).map_err(t2i::Error::io(path))
+        let file = std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| std::fs::File::options().create(true).append(true).open(&self.path));
+        let row = file.and_then(|mut file| writeln!(file, "{},{:.6}", report.step + 1, self.mean));
+        (self.mean, self.count) = (0.0, 0);
+        row.map_err(t2i::Error::io(&self.path))
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn learn(common: &Common) -> t2i::Result<()> {
     let checkpoint = Checkpoint::open(&common.model)?;
     let size: usize = checkpoint.options(Part::TextEncoder)?.require("vocab_size")?;
     let concepts = concepts()?;
-    let scenes = Scenes::new(&concepts, 0, 0.5);
+    let scenes = Scenes::new(&concepts, 0, 0.5)?;
     let captions = (0..CAPTIONS).map(|i| scenes.caption(&scenes.scene(i), i));
     let held_out = concepts.iter().filter(|concept| concept.held_out);
     let mut lines: Vec<_> = captions.collect();

@@ -1,6 +1,7 @@
 //! The npm packages that the art comes in.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -52,11 +53,9 @@ pub struct Archives {
 }
 
 impl Archives {
-    /// The folder of this user: `t2i/emoji` under `$XDG_CACHE_HOME` or `~/.cache`.
+    /// The folder of this user: `emoji` in `$T2I_CACHE`, in `$XDG_CACHE_HOME/t2i`, or in `~/.cache/t2i`.
     pub fn default_folder() -> PathBuf {
-        let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_default();
-        cache.join("t2i").join("emoji")
+        default_folder(|name| std::env::var_os(name))
     }
 
     /// Opens a folder that holds every package.
@@ -137,11 +136,34 @@ impl Archives {
     }
 }
 
+fn default_folder(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).unwrap_or_default();
+    set("T2I_CACHE").unwrap_or(cache.join("t2i")).join("emoji")
+}
+
 fn check_version(path: &Path, package: Package, description: Option<&[u8]>) -> Result<()> {
     let json: Option<Value> = description.and_then(|bytes| serde_json::from_slice(bytes).ok());
     let found = json.as_ref().and_then(|json| json["version"].as_str()).unwrap_or("without a version");
     match found == package.version {
         true => Ok(()),
         false => Err(Error::corrupt(path, format!("it is {found}, not version {}", package.version))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_variable_says_where_the_cache_is() {
+        let folder = |set: &[(&str, &str)]| {
+            default_folder(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+        };
+        let (home, cache) = (("HOME", "/home/me"), ("XDG_CACHE_HOME", "/cache"));
+        assert_eq!(folder(&[home]), Path::new("/home/me/.cache/t2i/emoji"));
+        assert_eq!(folder(&[home, cache]), Path::new("/cache/t2i/emoji"));
+        assert_eq!(folder(&[home, ("XDG_CACHE_HOME", "")]), Path::new("/home/me/.cache/t2i/emoji"));
+        assert_eq!(folder(&[home, cache, ("T2I_CACHE", "/mine")]), Path::new("/mine/emoji"));
     }
 }

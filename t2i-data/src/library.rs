@@ -27,17 +27,30 @@ impl Library {
     /// # Errors
     /// If `size` is not in 16 to 512, an archive cannot be read, or the result cannot be kept.
     pub fn load(archives: &Archives, size: usize) -> Result<Self> {
+        Self::with_concepts(archives, concepts()?, size)
+    }
+
+    /// As [`load`](Self::load), with concepts of one's own.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); if there are no concepts.
+    pub fn with_concepts(archives: &Archives, concepts: Vec<Concept>, size: usize) -> Result<Self> {
         if !(16..=512).contains(&size) {
             let expected = "16 to 512 pixels".to_owned();
             return Err(Error::InvalidValue { field: "size", value: size.to_string(), expected });
         }
-        let concepts = concepts()?;
+        if concepts.is_empty() {
+            let expected = "at least one".to_owned();
+            return Err(Error::InvalidValue { field: "concepts", value: "none".to_owned(), expected });
+        }
         let kept = kept_file(archives.folder(), &concepts, size);
         if let Some(cutouts) = fs::read(&kept).ok().and_then(|bytes| decode(&bytes, concepts.len())) {
             return Ok(Self { concepts, size, cutouts });
         }
-        let cutouts = draw_all(&Art::open(archives)?, &concepts, size)?;
-        fs::write(&kept, encode(&cutouts)).map_err(Error::io(&kept))?;
+        let bytes = encode(&draw_all(&Art::open(archives)?, &concepts, size)?);
+        fs::write(&kept, &bytes).map_err(Error::io(&kept))?;
+        // Read back, because what is kept is rounded: pictures are the same the first time and later.
+        let cutouts = decode(&bytes, concepts.len()).ok_or_else(|| Error::corrupt(&kept, "it cannot be read back"))?;
         Ok(Self { concepts, size, cutouts })
     }
 
@@ -72,14 +85,14 @@ impl Library {
         pixels.iter().map(|value| value * 2.0 - 1.0).collect()
     }
 
-    fn cutout(&self, object: usize, style: Style, share: usize) -> &Cutout {
+    /// A concept alone (`share` 0) or as one of two (1).
+    pub(crate) fn cutout(&self, object: usize, style: Style, share: usize) -> &Cutout {
         &self.cutouts[(object * Style::ALL.len() + style as usize) * SHARES.len() + share]
     }
 
     /// Lays a cutout over pixels in [0, 1].
     fn paste(&self, pixels: &mut [f32], cutout: &Cutout, (x, y): (f32, f32)) {
-        let corner = |centre: f32, length: u32| (centre * self.size as f32 - length as f32 / 2.0).round() as usize;
-        let (left, top) = (corner(x, cutout.width()), corner(y, cutout.height()));
+        let (left, top) = (corner(self.size, x, cutout.width()), corner(self.size, y, cutout.height()));
         for (x, y, pixel) in cutout.enumerate_pixels() {
             let place = (top + y as usize) * self.size + left + x as usize;
             for channel in 0..3 {
@@ -88,6 +101,11 @@ impl Library {
             }
         }
     }
+}
+
+/// Where `length` pixels begin in a picture whose middle is to be at the share `centre` of its side.
+pub(crate) fn corner(size: usize, centre: f32, length: u32) -> usize {
+    (centre * size as f32 - length as f32 / 2.0).round() as usize
 }
 
 /// As many threads as there are processors, a concept at a time.

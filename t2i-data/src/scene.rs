@@ -44,6 +44,15 @@ impl Scene {
         }
     }
 
+    /// The objects, in the order of the caption.
+    pub fn objects(&self) -> impl Iterator<Item = usize> {
+        let (first, second) = match *self {
+            Self::One { object, .. } => (object, None),
+            Self::Two { objects: [first, second], .. } => (first, Some(second)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
     /// The full caption, such as "a glossy apple on a yellow background" or "a flat frog to the left of a flat pizza on a
     /// blue background". `name` says what the concepts are called.
     pub fn caption<'a>(&self, name: impl Fn(usize) -> &'a str) -> String {

@@ -2,11 +2,11 @@
 //!
 //! | question | answer |
 //! |---|---|
+//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | which noise levels a batch has | [`TrainingLevels`] |
 //! | what is a step, and what is kept between steps | [`Training`] |
 //! | how is it saved and resumed | [`Training::save`], [`Training::resume`] |
 //! | how is it watched | [`Display`] |
-//! | what is made small | [`DiffusionLoss`], [`CodecLoss`] |
 //! | what learns what a caption means | [`Conditioned`] |
 //! | where do the words come from | [`Vocabulary`] |
 

@@ -55,15 +55,14 @@ struct Writer {
 
 impl ModuleMapper for Writer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.values.pop_front() {
-            Some(value) => {
-                let shape = param.lazy_shape();
-                param.map(|old| {
-                    let value = value.reshape(shape);
-                    if old.device().is_autodiff() { value.autodiff() } else { value }
-                })
-            }
-            None => param,
-        }
+        let Some(value) = self.values.pop_front() else {
+            return param;
+        };
+        let (shape, requires) = (param.lazy_shape(), param.is_require_grad());
+        let param = param.map(|old| {
+            let value = value.reshape(shape);
+            if old.device().is_autodiff() { value.autodiff() } else { value }
+        });
+        if requires { param.set_require_grad(true) } else { param }
     }
 }

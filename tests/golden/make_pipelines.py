@@ -406,7 +406,7 @@ def case(name, model, pipeline, args, seeds=(0,), shared=True, sampler=None, kee
     if steps:
         tensors["trajectory"] = torch.stack(trajectory)
     if image is not None:
-        tensors["image"] = image.half()
+        tensors["image"] = (image * 255).round().to(torch.uint8)
     if keep_context:
         tensors |= context
     assert all(t.isfinite().all() for t in tensors.values()), name

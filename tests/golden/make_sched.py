@@ -300,7 +300,7 @@ def thinned(cases):
 
 def number(value):
     """Of an f32 the shortest digits; whole numbers without a fraction."""
-    short = float(str(np.float32(value)))
+    short = float(str(np.float32(value))) if np.float32(value) == value else value
     return int(short) if short.is_integer() else short
 
 

@@ -130,6 +130,9 @@ def sde():
         made.append(case(cls, g["steps"], config={g["curve"]: True, "sigma_min": 0.05, "sigma_max": 9.0}))
         made.append(case(cls, 2 * g["steps"], config={g["curve"]: True, "noise_sampler_seed": 0}, strength=0.5))
     made.append({**case(cls, 5), "config": {"_class_name": cls + "Scheduler"}})
+    # Timesteps between the integers, which this class alone keeps in f64.
+    for g in grid(num_train_timesteps=[300, 500, 700], noise_sampler_seed=[0, 1]):
+        made += [case(cls, steps, config=g) for steps in [4, 10, 20]]
     made.append(case(cls, 5, config={"noise_sampler_seed": 11, "timestep_spacing": "leading"}, strength=0.6))
     # Over 1e-6 a Brownian path moves by 1e-3, and the last digits of MKL's logarithm and root are its own: where they
     # matter, the case is left out.
@@ -137,7 +140,8 @@ def sde():
 
 
 def nearest_times(c):
-    """Whether sigmas that have been to their logarithm and back are to six digits those of exact functions."""
+    """Whether sigmas that have been to their logarithm and back are to six digits those of exact functions, and the ends of
+    the path, which are not rounded, to eight."""
     scheduler = diffusers.DPMSolverSDEScheduler.from_config(c["config"])
     both = []
     for exact in [False, True]:
@@ -147,8 +151,9 @@ def nearest_times(c):
         sigmas = scheduler.sigmas[:-1]
         t = -(sigmas.double().log().float() if exact else sigmas.log())
         t = torch.cat([t, t[:-1] + (t[1:] - t[:-1]) * 0.5])
-        both.append((t.neg().double().exp().float() if exact else t.neg().exp()).double().numpy().round(6))
-    return (both[0] == both[1]).all()
+        back = (t.neg().double().exp().float() if exact else t.neg().exp()).double().numpy().round(6)
+        both.append([*back, round(sigmas.min().item(), 8), round(sigmas.max().item(), 8)])
+    return both[0] == both[1]
 
 
 def tcd():

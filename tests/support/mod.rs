@@ -46,6 +46,7 @@ impl Tensors {
             safetensors::Dtype::F16 => {
                 view.data().chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
             }
+            safetensors::Dtype::U8 => view.data().iter().map(|b| f32::from(*b)).collect(),
             other => panic!("{name} is {other:?}"),
         };
         Some(TensorData::new(values, shape))

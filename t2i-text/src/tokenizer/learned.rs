@@ -21,11 +21,10 @@ impl Tokenizer {
             return Err(wrong(word, format!("a word that is not empty, of 1 vector or more, not {vectors}")));
         }
         let names: Vec<_> = (0..vectors).map(|i| name(word, i)).collect();
-        let taken = (0..=vectors).map(|i| name(word, i)).find(|name| self.pipeline.token_to_id(name).is_some());
-        if let Some(taken) = taken {
+        if let Some(taken) = (0..=vectors).map(|i| name(word, i)).find(|name| self.reads(name)) {
             return Err(exists(word, &taken));
         }
-        // On a copy, because a failure may come halfway: for two words that differ in nothing but capitals.
+        // On a copy, because a failure may come halfway.
         let mut pipeline = self.pipeline.clone();
         let tokens = names.iter().map(|name| AddedToken::from(name.as_str(), false));
         pipeline.add_tokens(tokens).map_err(|_| exists(word, word))?;
@@ -34,6 +33,14 @@ impl Tokenizer {
         self.pipeline = pipeline;
         self.learned.insert(ids[0], vectors as u32);
         Ok(ids[0])
+    }
+
+    /// Whether the vocabulary has the name, or a word was added that a prompt cannot tell from it: prompts are read without
+    /// capitals.
+    fn reads(&self, name: &str) -> bool {
+        let added = self.pipeline.get_added_tokens_decoder();
+        let mut words = added.values().map(|token| token.content.to_lowercase());
+        self.pipeline.token_to_id(name).is_some() || words.any(|word| word == name.to_lowercase())
     }
 
     /// All ids that an id of the vocabulary stands for.

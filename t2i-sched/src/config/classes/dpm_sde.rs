@@ -33,7 +33,7 @@ fn read(reader: &mut Reader) -> Read {
 impl Scheduler for DpmSde {
     fn plan(&self, learned: &Learned, steps: usize, _: &Arguments) -> Result<Plan> {
         at_most(steps, MOST_STEPS, CLASS.name)?;
-        Ok(Plan { second: HALF_WAY, ..exploding(learned, &self.visits, steps, Interpolation::Linear) })
+        Ok(Plan { second: HALF_WAY, ..exploding(learned, &self.visits, steps, Interpolation::LinearInF64) })
     }
 
     fn sampler(&self, _: &Learned, plan: &Plan, noise: SharedNoise, _: &Arguments) -> BoxedSampler<'static> {
