@@ -117,7 +117,8 @@ impl Lora {
             let (change, factor) = scaled.get(path)?;
             Some(change.product(device) * *factor)
         };
-        Ok(merge::add(module, change))
+        // Even a change of nothing would lay the weights out anew, and products of them would round in another way.
+        Ok(if strength == 0.0 { module } else { merge::add(module, change) })
     }
 
     /// The layers that the changes of a part are for.
