@@ -3,3 +3,7 @@
 //! | question | answer |
 //! |---|---|
 
+mod matmul;
+mod scratch;
+
+pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};

@@ -1,0 +1,108 @@
+//! Operands in the order in which the innermost loops read them.
+
+/// A matrix that lies in a slice, element `[i, j]` at `i * row_step + j * col_step`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_step: usize,
+    col_step: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `[rows, cols]`, one row after another.
+    ///
+    /// # Panics
+    ///
+    /// If there are not `rows * cols` values.
+    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(values.len(), rows * cols, "a matrix of {rows} rows and {cols} columns");
+        Self::with_step(values, rows, cols, cols)
+    }
+
+    /// `[rows, cols]`, where each row begins `step` values after the last: a part of a wider matrix.
+    ///
+    /// # Panics
+    ///
+    /// If rows overlap (`step < cols`), or if the last row ends beyond the values.
+    pub fn with_step(values: &'a [f32], rows: usize, cols: usize, step: usize) -> Self {
+        assert!(step >= cols, "rows of {cols} columns, {step} values apart, overlap");
+        let needed = if rows == 0 { 0 } else { (rows - 1) * step + cols };
+        assert!(values.len() >= needed, "{rows} rows, {step} values apart, of {} values", values.len());
+        Self { values, rows, cols, row_step: step, col_step: 1 }
+    }
+
+    /// The transposed matrix, without a copy.
+    pub fn t(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_step: self.col_step,
+            col_step: self.row_step,
+            ..self
+        }
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The rows from `start`, `rows` of them.
+    pub(crate) fn row_range(self, start: usize, rows: usize) -> Self {
+        Self { values: &self.values[(start * self.row_step).min(self.values.len())..], rows, ..self }
+    }
+
+    /// The columns from `start`, `cols` of them.
+    pub(crate) fn col_range(self, start: usize, cols: usize) -> Self {
+        self.t().row_range(start, cols).t()
+    }
+
+    /// Panels `[rows, width]` of columns, one after another, filled up with zeros.
+    pub(crate) fn pack(self, width: usize, panels: &mut [f32]) {
+        let size = (self.rows * width).max(1);
+        for (panel, start) in panels.chunks_exact_mut(size).zip((0..self.cols).step_by(width)) {
+            self.col_range(start, width.min(self.cols - start)).pack_panel(width, panel);
+        }
+    }
+
+    /// One panel `[rows, width]`.
+    fn pack_panel(self, width: usize, panel: &mut [f32]) {
+        if self.cols < width {
+            panel.fill(0.0);
+        }
+        if self.col_step == 1 {
+            for (to, from) in panel.chunks_exact_mut(width).zip(self.values.chunks(self.row_step.max(1))) {
+                to[..self.cols].copy_from_slice(&from[..self.cols]);
+            }
+        } else {
+            self.transpose(width, panel);
+        }
+    }
+
+    /// One panel, where the values of a column lie side by side: 8 rows at a time, so that the lines of the panel that
+    /// are written stay near.
+    fn transpose(self, width: usize, panel: &mut [f32]) {
+        for (block, to) in panel.chunks_mut(8 * width).enumerate() {
+            let rows = to.len() / width;
+            for j in 0..self.cols {
+                let at = j * self.col_step + block * 8 * self.row_step;
+                let from = &self.values[at..];
+                for (to, i) in to[j..].iter_mut().step_by(width).zip(0..rows) {
+                    *to = from[i * self.row_step];
+                }
+            }
+        }
+    }
+}
+
+/// Values that panels of `width` columns take, for a matrix of `rows` rows.
+pub(crate) fn packed_len(rows: usize, cols: usize, width: usize) -> usize {
+    rows * cols.next_multiple_of(width)
+}
