@@ -3,7 +3,11 @@
 //! | question | answer |
 //! |---|---|
 
+mod conv;
 mod matmul;
 mod scratch;
 
-pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};
+pub use self::{
+    conv::Winograd,
+    matmul::{Matrix, PackedMatrix, linear, matmul},
+};

@@ -16,10 +16,10 @@ pub(crate) use self::{
 };
 use crate::scratch::with_scratch;
 
-/// Length of the sums between two stores: panels of that many rows fit the first cache.
-pub(crate) const K_BLOCK: usize = 256;
+/// Length of the sums between two stores of the result.
+pub(crate) const K_BLOCK: usize = 768;
 /// Rows of the left operand that a thread packs at a time. They stay in the second cache.
-const M_BLOCK: usize = 192;
+const M_BLOCK: usize = 144;
 /// Up to that many rows the threads share the columns instead of the rows.
 const FEW_ROWS: usize = 48;
 /// Values of the right operand that [`matmul`] packs at a time.
