@@ -20,9 +20,9 @@ use crate::{
 /// Points of a transformed tile, 6x6.
 const POINTS: usize = 36;
 /// Channels that are summed between two stores.
-const CHANNELS: usize = 320;
+const CHANNELS: usize = 640;
 /// Values of transformed input that are kept at a time, for all threads.
-const INPUT_VALUES: usize = 2 << 20;
+const INPUT_VALUES: usize = 1 << 20;
 /// Tiles of transformed output that a thread keeps at a time.
 const OUTPUT_TILES: usize = 64;
 /// Most panels of output channels that a thread computes at a time.
@@ -147,12 +147,12 @@ impl Winograd {
         let rows = planes.len() / grid.batch;
         with_scratch(POINTS * rows * OUTPUT_TILES, |m| {
             for from in (0..tiles.len()).step_by(OUTPUT_TILES) {
-                let count = OUTPUT_TILES.min(tiles.len() - from).next_multiple_of(Tile::here().cols);
+                let valid = OUTPUT_TILES.min(tiles.len() - from);
+                let count = valid.next_multiple_of(Tile::here().lanes);
                 let v = &v[POINTS * self.inputs * from..];
                 for (point, m) in m.chunks_mut(rows * OUTPUT_TILES).enumerate() {
                     self.product(v, point, row, [rows, count], m);
                 }
-                let valid = count.min(tiles.len() - from);
                 let places = grid.places(tiles.start + from, valid);
                 Output { m, rows, step: OUTPUT_TILES, places: &places, grid, bias: bias.map(|bias| &bias[row..]), planes }
                     .run();

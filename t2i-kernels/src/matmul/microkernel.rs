@@ -15,6 +15,8 @@ pub(crate) struct Tile {
     pub(crate) rows: usize,
     /// Columns: the right operand's panel is `[k, cols]`.
     pub(crate) cols: usize,
+    /// Values of a vector.
+    pub(crate) lanes: usize,
 }
 
 impl Tile {
@@ -31,7 +33,8 @@ impl WithSimd for Measure {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Tile {
-        Tile { rows: if S::REGISTER_COUNT >= 32 { 12 } else { 6 }, cols: VECS * S::F32_LANES }
+        let rows = if S::REGISTER_COUNT >= 32 { 12 } else { 6 };
+        Tile { rows, cols: VECS * S::F32_LANES, lanes: S::F32_LANES }
     }
 }
 

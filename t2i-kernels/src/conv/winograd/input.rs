@@ -33,6 +33,13 @@ impl Input<'_> {
     }
 }
 
+/// Of each of a tile's six rows the values 0 to 3 (`low`) and 4 to 7 (`high`, of which two are used), a tile after
+/// another.
+struct Rows {
+    low: [[f32; ROW]; INPUT_SIDE],
+    high: [[f32; ROW]; INPUT_SIDE],
+}
+
 impl WithSimd for Input<'_> {
     type Output = ();
 
@@ -40,16 +47,15 @@ impl WithSimd for Input<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let unit = Tile::here().cols;
         let channels = self.v.len() / (POINTS * unit);
-        // Of each tile's row the values 0 to 3 and 4 to 5, a tile after another.
-        let mut low = [[0.0; ROW]; INPUT_SIDE];
-        let mut high = [[0.0; ROW]; INPUT_SIDE];
         for group in (0..unit).step_by(S::F32_LANES) {
             let runs: Vec<Run> = within(self.places, group, S::F32_LANES).collect();
+            let inside = self.inside(simd, &runs);
+            let mut rows = Rows { low: [[0.0; ROW]; 6], high: [[0.0; ROW]; 6] };
             for c in 0..channels {
                 for run in &runs {
-                    self.gather(run, self.first + c, &mut low, &mut high);
+                    self.gather(run, self.first + c, &mut rows);
                 }
-                let tile = transform(simd, &low, &high);
+                let tile = transform(simd, &rows, inside);
                 for (point, value) in tile.as_flattened().iter().enumerate() {
                     let at = (point * channels + c) * unit + group;
                     S::as_mut_simd_f32s(&mut self.v[at..at + S::F32_LANES]).0[0] = *value;
@@ -60,20 +66,40 @@ impl WithSimd for Input<'_> {
 }
 
 impl Input<'_> {
-    /// The values of tiles side by side, with zeros around the picture.
+    /// Which of the six columns of each tile lie in the picture.
     #[inline(always)]
-    fn gather(&self, run: &Run, channel: usize, low: &mut [[f32; ROW]; 6], high: &mut [[f32; ROW]; 6]) {
+    fn inside<S: Simd>(&self, simd: S, runs: &[Run]) -> [S::m32s; INPUT_SIDE] {
+        let mut rows = Rows { low: [[0.0; ROW]; 6], high: [[0.0; ROW]; 6] };
+        for run in runs {
+            for i in 0..SIDE * run.count {
+                let flag = |x: usize| f32::from(u8::from((1..=self.grid.width).contains(&x)));
+                rows.low[0][SIDE * run.slot + i] = flag(run.x + i);
+                rows.high[0][SIDE * run.slot + i] = flag(run.x + i + SIDE);
+            }
+        }
+        let [a, b, c, d, e, f] = six_columns(simd, &rows.low[0], &rows.high[0]);
+        let one = simd.splat_f32s(1.0);
+        [
+            simd.equal_f32s(a, one),
+            simd.equal_f32s(b, one),
+            simd.equal_f32s(c, one),
+            simd.equal_f32s(d, one),
+            simd.equal_f32s(e, one),
+            simd.equal_f32s(f, one),
+        ]
+    }
+
+    /// The rows of tiles side by side, with zeros above and below the picture. What lies to the left and right of it
+    /// may be anything.
+    #[inline(always)]
+    fn gather(&self, run: &Run, channel: usize, rows: &mut Rows) {
         let (height, width) = (self.grid.height, self.grid.width);
-        let plane = &self.x[(run.picture * self.inputs + channel) * height * width..][..height * width];
+        let plane = (run.picture * self.inputs + channel) * height * width;
         let slots = SIDE * run.slot..SIDE * (run.slot + run.count);
-        for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
+        for (i, (low, high)) in rows.low.iter_mut().zip(&mut rows.high).enumerate() {
             let (low, high) = (&mut low[slots.clone()], &mut high[slots.clone()]);
             match (run.y + i).checked_sub(1).filter(|y| *y < height) {
-                Some(y) => {
-                    let row = &plane[y * width..][..width];
-                    copy_before(row, run.x, low);
-                    copy(row, run.x + 3, high);
-                }
+                Some(y) => self.copy_row(plane + y * width + run.x, low, high),
                 None => {
                     low.fill(0.0);
                     high.fill(0.0);
@@ -81,47 +107,60 @@ impl Input<'_> {
             }
         }
     }
-}
 
-/// The values from the one before `x`.
-#[inline(always)]
-fn copy_before(row: &[f32], x: usize, to: &mut [f32]) {
-    match x.checked_sub(1) {
-        Some(x) => copy(row, x, to),
-        None => {
-            to[0] = 0.0;
-            copy(row, 0, &mut to[1..]);
+    /// The values from the one before `at`. Only at either end of `x` are some missing.
+    #[inline(always)]
+    fn copy_row(&self, at: usize, low: &mut [f32], high: &mut [f32]) {
+        let needed = at.wrapping_sub(1)..at + low.len() + SIDE - 1;
+        if let Some(from) = self.x.get(needed) {
+            copy_fours(from, low);
+            copy_fours(&from[SIDE..], high);
+        } else {
+            let value = |i: usize| self.x.get((at + i).wrapping_sub(1)).copied().unwrap_or(0.0);
+            low.iter_mut().enumerate().for_each(|(i, to)| *to = value(i));
+            high.iter_mut().enumerate().for_each(|(i, to)| *to = value(i + SIDE));
         }
     }
 }
 
-/// The values from `x` on, then zeros.
+/// Copies whole fours: a call of `memcpy` would cost more.
 #[inline(always)]
-fn copy(row: &[f32], x: usize, to: &mut [f32]) {
-    let count = row.len().saturating_sub(x).min(to.len());
-    to[..count].copy_from_slice(&row[x.min(row.len())..][..count]);
-    to[count..].fill(0.0);
+pub(super) fn copy_fours(from: &[f32], to: &mut [f32]) {
+    for (to, from) in to.as_chunks_mut::<SIDE>().0.iter_mut().zip(from.as_chunks::<SIDE>().0) {
+        *to = *from;
+    }
 }
 
 /// `B^T d B` of as many tiles as there are lanes. The order of the tiles is pulp's.
 #[inline(always)]
-fn transform<S: Simd>(simd: S, low: &[[f32; ROW]; 6], high: &[[f32; ROW]; 6]) -> [[S::f32s; 6]; 6] {
-    let mut tile = [[simd.splat_f32s(0.0); 6]; 6];
-    for (tile, (low, high)) in tile.iter_mut().zip(low.iter().zip(high)) {
-        let [a, b, c, d] = columns(simd, low);
-        let [e, f, ..] = columns(simd, high);
-        *tile = points::input(simd, [a, b, c, d, e, f]);
+fn transform<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE]) -> [[S::f32s; 6]; 6] {
+    let zero = simd.splat_f32s(0.0);
+    let mut tile = [[zero; 6]; 6];
+    for (tile, (low, high)) in tile.iter_mut().zip(rows.low.iter().zip(&rows.high)) {
+        let mut row = six_columns(simd, low, high);
+        for (value, inside) in row.iter_mut().zip(inside) {
+            *value = simd.select_f32s(inside, *value, zero);
+        }
+        *tile = points::input(simd, row);
     }
     for j in 0..6 {
-        let column = points::input(simd, tile.map(|row| row[j]));
-        tile.iter_mut().zip(column).for_each(|(row, value)| row[j] = value);
+        let column = points::input(simd, [tile[0][j], tile[1][j], tile[2][j], tile[3][j], tile[4][j], tile[5][j]]);
+        for (row, value) in tile.iter_mut().zip(column) {
+            row[j] = value;
+        }
     }
     tile
 }
 
-/// Columns of 4 from values that lie a tile after another.
+/// The columns of tiles, from rows that lie a tile after another.
 #[inline(always)]
-fn columns<S: Simd>(simd: S, row: &[f32; ROW]) -> [S::f32s; SIDE] {
+fn six_columns<S: Simd>(simd: S, low: &[f32; ROW], high: &[f32; ROW]) -> [S::f32s; INPUT_SIDE] {
+    let ([a, b, c, d], [e, f, ..]) = (four_columns(simd, low), four_columns(simd, high));
+    [a, b, c, d, e, f]
+}
+
+#[inline(always)]
+fn four_columns<S: Simd>(simd: S, row: &[f32; ROW]) -> [S::f32s; SIDE] {
     let (vectors, _) = S::as_simd_f32s(row);
     simd.deinterleave_shfl_f32s([vectors[0], vectors[1], vectors[2], vectors[3]])
 }

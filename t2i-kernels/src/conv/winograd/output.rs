@@ -2,7 +2,11 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::grid::{Grid, Run, SIDE, within};
+use super::{
+    grid::{Grid, Run, SIDE, within},
+    input::copy_fours,
+    points,
+};
 
 /// Some output channels of some tiles.
 pub(super) struct Output<'a, 'b> {
@@ -35,11 +39,18 @@ impl WithSimd for Output<'_, '_> {
             for row in 0..self.rows {
                 let bias = simd.splat_f32s(self.bias.map_or(0.0, |bias| bias[row]));
                 let tile = self.transform(simd, row, group);
-                for (line, values) in lines.iter_mut().zip(tile) {
-                    let values = simd.interleave_shfl_f32s(values.map(|value| simd.add_f32s(value, bias)));
-                    S::as_mut_simd_f32s(line).0.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+                for (line, mut values) in lines.iter_mut().zip(tile) {
+                    for value in &mut values {
+                        *value = simd.add_f32s(*value, bias);
+                    }
+                    let values = simd.interleave_shfl_f32s(values);
+                    for (to, value) in S::as_mut_simd_f32s(line).0.iter_mut().zip(values) {
+                        *to = value;
+                    }
                 }
-                runs.iter().for_each(|run| self.scatter(run, row, &lines));
+                for run in &runs {
+                    self.scatter(run, row, &lines);
+                }
             }
         }
     }
@@ -49,15 +60,20 @@ impl Output<'_, '_> {
     /// `A^T m A` of as many tiles as there are lanes.
     #[inline(always)]
     fn transform<S: Simd>(&self, simd: S, row: usize, group: usize) -> [[S::f32s; SIDE]; SIDE] {
-        let size = self.rows * self.step;
-        let point = |i: usize| S::as_simd_f32s(&self.m[i * size + row * self.step + group..][..S::F32_LANES]).0[0];
-        let mut columns = [[simd.splat_f32s(0.0); SIDE]; 6];
-        for (i, column) in columns.iter_mut().enumerate() {
-            *column = points_of_column(simd, i, point);
+        let mut columns = [[simd.splat_f32s(0.0); 6]; SIDE];
+        for i in 0..6 {
+            let mut points = [simd.splat_f32s(0.0); 6];
+            for (j, point) in points.iter_mut().enumerate() {
+                let at = ((j * 6 + i) * self.rows + row) * self.step + group;
+                *point = S::as_simd_f32s(&self.m[at..at + S::F32_LANES]).0[0];
+            }
+            for (column, value) in columns.iter_mut().zip(points::output(simd, points)) {
+                column[i] = value;
+            }
         }
         let mut tile = [[simd.splat_f32s(0.0); SIDE]; SIDE];
-        for (i, line) in tile.iter_mut().enumerate() {
-            *line = super::points::output(simd, columns.map(|column| column[i]));
+        for (line, column) in tile.iter_mut().zip(columns) {
+            *line = points::output(simd, column);
         }
         tile
     }
@@ -69,14 +85,12 @@ impl Output<'_, '_> {
         let plane = &mut self.planes[run.picture * self.rows + row];
         let count = (SIDE * run.count).min(width - run.x);
         for (line, y) in lines.iter().zip(run.y..height) {
-            plane[y * width + run.x..][..count].copy_from_slice(&line[SIDE * run.slot..][..count]);
+            let (from, to) = (&line[SIDE * run.slot..][..count], &mut plane[y * width + run.x..][..count]);
+            copy_fours(from, to);
+            let whole = count / SIDE * SIDE;
+            for (from, to) in from[whole..].iter().zip(&mut to[whole..]) {
+                *to = *from;
+            }
         }
     }
-}
-
-/// The points of a column, transformed.
-#[inline(always)]
-fn points_of_column<S: Simd>(simd: S, column: usize, point: impl Fn(usize) -> S::f32s) -> [S::f32s; SIDE] {
-    let at = |row: usize| point(row * 6 + column);
-    super::points::output(simd, [at(0), at(1), at(2), at(3), at(4), at(5)])
 }

@@ -40,32 +40,35 @@ fn kernel_line([g0, g1, g2]: [f64; 3]) -> [f64; 6] {
 /// `B^T d`: 6 values of the input at the points.
 #[inline(always)]
 pub(super) fn input<S: Simd>(simd: S, d: [S::f32s; 6]) -> [S::f32s; 6] {
-    let times = |factor: f32, x, plus| simd.mul_add_f32s(simd.splat_f32s(factor), x, plus);
-    let p_even = times(-Q2, d[2], d[4]);
-    let p_odd = simd.mul_f32s(simd.splat_f32s(P), times(-Q2, d[1], d[3]));
-    let q_even = times(-P2, d[2], d[4]);
-    let q_odd = simd.mul_f32s(simd.splat_f32s(Q), times(-P2, d[1], d[3]));
+    let p_even = times(simd, -Q2, d[2], d[4]);
+    let p_odd = simd.mul_f32s(simd.splat_f32s(P), times(simd, -Q2, d[1], d[3]));
+    let q_even = times(simd, -P2, d[2], d[4]);
+    let q_odd = simd.mul_f32s(simd.splat_f32s(Q), times(simd, -P2, d[1], d[3]));
     [
-        times(-(P2 + Q2), d[2], times(P2 * Q2, d[0], d[4])),
+        times(simd, -(P2 + Q2), d[2], times(simd, P2 * Q2, d[0], d[4])),
         simd.add_f32s(p_even, p_odd),
         simd.sub_f32s(p_even, p_odd),
         simd.add_f32s(q_even, q_odd),
         simd.sub_f32s(q_even, q_odd),
-        times(-(P2 + Q2), d[3], times(P2 * Q2, d[1], d[5])),
+        times(simd, -(P2 + Q2), d[3], times(simd, P2 * Q2, d[1], d[5])),
     ]
 }
 
 /// `A^T m`: 4 values of the output from the points.
 #[inline(always)]
 pub(super) fn output<S: Simd>(simd: S, m: [S::f32s; 6]) -> [S::f32s; 4] {
-    let times = |factor: f32, x, plus| simd.mul_add_f32s(simd.splat_f32s(factor), x, plus);
     let (p_sum, p_difference) = (simd.add_f32s(m[1], m[2]), simd.sub_f32s(m[1], m[2]));
     let (q_sum, q_difference) = (simd.add_f32s(m[3], m[4]), simd.sub_f32s(m[3], m[4]));
     let zero = simd.splat_f32s(0.0);
     [
         simd.add_f32s(m[0], simd.add_f32s(p_sum, q_sum)),
-        times(P, p_difference, times(Q, q_difference, zero)),
-        times(P2, p_sum, times(Q2, q_sum, zero)),
-        times(P * P2, p_difference, times(Q * Q2, q_difference, m[5])),
+        times(simd, P, p_difference, times(simd, Q, q_difference, zero)),
+        times(simd, P2, p_sum, times(simd, Q2, q_sum, zero)),
+        times(simd, P * P2, p_difference, times(simd, Q * Q2, q_difference, m[5])),
     ]
+}
+
+#[inline(always)]
+fn times<S: Simd>(simd: S, factor: f32, x: S::f32s, plus: S::f32s) -> S::f32s {
+    simd.mul_add_f32s(simd.splat_f32s(factor), x, plus)
 }
