@@ -12,7 +12,15 @@ fn main() {
         let w: Vec<f32> = (0..c * o * 9).map(|i| (i % 7) as f32 - 3.0).collect();
         let bias = vec![1.0; o];
         let mut out = vec![0.0; b * o * s * s];
-        let p = Winograd::new(&w, o, c);
+        if std::env::args().nth(3).is_some() {
+            let p = Conv2d::new(&w[..c * o], [o, c], Window::square(1, 1, 0));
+            measure(&format!("1x1 {b} {c}->{o} @{s}"), 2.0 * (b * c * o * s * s) as f64, 0.0, secs, || p.forward(&x, [s, s], Some(&bias), &mut out));
+            let p = Conv2d::new(&w, [o, c], Window::square(3, 2, 1));
+            let h = s / 2;
+            measure(&format!("stride 2 {b} {c}->{o} @{s}"), 2.0 * (b * c * o * h * h * 9) as f64, 0.0, secs, || p.forward(&x, [s, s], Some(&bias), &mut out[..b * o * h * h]));
+            continue;
+        }
+        let p = Conv2d::new(&w, [o, c], Window::square(3, 1, 1));
         measure(&format!("winograd {b} {c}->{o} @{s}"), 2.0 * (b * c * o * s * s * 9) as f64, torch, secs, || p.forward(&x, [s, s], Some(&bias), &mut out));
     }
 }

@@ -1,5 +1,8 @@
 //! Convolutions of pictures `[batch, channels, height, width]`.
 
+mod implicit;
+mod layer;
+mod shape;
 mod winograd;
 
-pub use self::winograd::Winograd;
+pub use self::{layer::Conv2d, shape::Window};

@@ -8,6 +8,6 @@ mod matmul;
 mod scratch;
 
 pub use self::{
-    conv::Winograd,
+    conv::{Conv2d, Window},
     matmul::{Matrix, PackedMatrix, linear, matmul},
 };

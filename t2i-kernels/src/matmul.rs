@@ -12,7 +12,7 @@ pub use self::{pack::Matrix, packed::PackedMatrix};
 pub(crate) use self::{
     microkernel::{Block, Start, Tile},
     pack::packed_len,
-    packed::pack_parallel,
+    packed::{PackedLeft, pack_parallel},
 };
 use crate::scratch::with_scratch;
 

@@ -140,18 +140,38 @@ impl Block<'_> {
 
     #[inline(always)]
     fn write_row<S: Simd, const V: usize>(&mut self, simd: S, sums: &[S::f32s; V], row: usize, col: usize) {
-        let at = row * self.c_step + col;
-        let cols = (V * S::F32_LANES).min(self.cols - col);
-        let c = &mut self.c[at..at + cols];
-        for (v, c) in c.chunks_mut(S::F32_LANES).enumerate() {
-            let start = match self.start {
-                Start::Zero => simd.splat_f32s(0.0),
-                Start::Result => simd.partial_load_f32s(c),
-                Start::Columns(bias) => simd.partial_load_f32s(&bias[col + v * S::F32_LANES..][..c.len()]),
-                Start::Rows(bias) => simd.splat_f32s(bias[row]),
-            };
-            simd.partial_store_f32s(c, simd.add_f32s(sums[v], start));
+        for (v, sum) in sums.iter().enumerate() {
+            let col = col + v * S::F32_LANES;
+            if col + S::F32_LANES <= self.cols {
+                self.write_vector(simd, *sum, row, col);
+            } else if col < self.cols {
+                self.write_part(simd, *sum, row, col);
+            }
         }
+    }
+
+    #[inline(always)]
+    fn write_vector<S: Simd>(&mut self, simd: S, sum: S::f32s, row: usize, col: usize) {
+        let c = &mut self.c[row * self.c_step + col..][..S::F32_LANES];
+        let c = &mut S::as_mut_simd_f32s(c).0[0];
+        *c = match self.start {
+            Start::Zero => sum,
+            Start::Result => simd.add_f32s(sum, *c),
+            Start::Columns(bias) => simd.add_f32s(sum, S::as_simd_f32s(&bias[col..col + S::F32_LANES]).0[0]),
+            Start::Rows(bias) => simd.add_f32s(sum, simd.splat_f32s(bias[row])),
+        };
+    }
+
+    #[inline(always)]
+    fn write_part<S: Simd>(&mut self, simd: S, sum: S::f32s, row: usize, col: usize) {
+        let c = &mut self.c[row * self.c_step + col..][..self.cols - col];
+        let start = match self.start {
+            Start::Zero => simd.splat_f32s(0.0),
+            Start::Result => simd.partial_load_f32s(c),
+            Start::Columns(bias) => simd.partial_load_f32s(&bias[col..self.cols]),
+            Start::Rows(bias) => simd.splat_f32s(bias[row]),
+        };
+        simd.partial_store_f32s(c, simd.add_f32s(sum, start));
     }
 }
 

@@ -78,8 +78,8 @@ impl<'a> Matrix<'a> {
             panel.fill(0.0);
         }
         if self.col_step == 1 {
-            for (to, from) in panel.chunks_exact_mut(width).zip(self.values.chunks(self.row_step.max(1))) {
-                to[..self.cols].copy_from_slice(&from[..self.cols]);
+            for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+                to[..self.cols].copy_from_slice(&self.values[i * self.row_step..][..self.cols]);
             }
         } else {
             self.transpose(width, panel);

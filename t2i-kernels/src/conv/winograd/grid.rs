@@ -23,10 +23,6 @@ pub(super) struct Run {
 }
 
 impl Grid {
-    pub(super) fn new(batch: usize, height: usize, width: usize) -> Self {
-        Self { batch, height, width }
-    }
-
     pub(super) fn tiles(&self) -> usize {
         self.batch * self.height.div_ceil(SIDE) * self.width.div_ceil(SIDE)
     }

@@ -1,9 +1,11 @@
 //! Tiles of the input, transformed.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{
-    POINTS,
+    GAP,
     grid::{Grid, Run, SIDE, within},
     points,
 };
@@ -21,9 +23,8 @@ pub(super) struct Input<'a> {
     pub(super) inputs: usize,
     pub(super) grid: &'a Grid,
     pub(super) places: &'a [Run],
-    /// The first channel.
-    pub(super) first: usize,
-    /// `[point, channel, tile.cols]`.
+    pub(super) channels: Range<usize>,
+    /// `[point, channel, tile.cols]`, with a gap after each point.
     pub(super) v: &'a mut [f32],
 }
 
@@ -46,18 +47,18 @@ impl WithSimd for Input<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let unit = Tile::here().cols;
-        let channels = self.v.len() / (POINTS * unit);
+        let step = self.channels.len() * unit + GAP;
         for group in (0..unit).step_by(S::F32_LANES) {
             let runs: Vec<Run> = within(self.places, group, S::F32_LANES).collect();
             let inside = self.inside(simd, &runs);
             let mut rows = Rows { low: [[0.0; ROW]; 6], high: [[0.0; ROW]; 6] };
-            for c in 0..channels {
+            for (i, channel) in self.channels.clone().enumerate() {
                 for run in &runs {
-                    self.gather(run, self.first + c, &mut rows);
+                    self.gather(run, channel, &mut rows);
                 }
                 let tile = transform(simd, &rows, inside);
                 for (point, value) in tile.as_flattened().iter().enumerate() {
-                    let at = (point * channels + c) * unit + group;
+                    let at = point * step + i * unit + group;
                     S::as_mut_simd_f32s(&mut self.v[at..at + S::F32_LANES]).0[0] = *value;
                 }
             }

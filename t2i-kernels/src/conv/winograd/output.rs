@@ -3,6 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{
+    GAP,
     grid::{Grid, Run, SIDE, within},
     input::copy_fours,
     points,
@@ -10,7 +11,7 @@ use super::{
 
 /// Some output channels of some tiles.
 pub(super) struct Output<'a, 'b> {
-    /// `[point, rows, step]`.
+    /// `[point, rows, step]`, with a gap after each point.
     pub(super) m: &'a [f32],
     pub(super) rows: usize,
     pub(super) step: usize,
@@ -64,7 +65,7 @@ impl Output<'_, '_> {
         for i in 0..6 {
             let mut points = [simd.splat_f32s(0.0); 6];
             for (j, point) in points.iter_mut().enumerate() {
-                let at = ((j * 6 + i) * self.rows + row) * self.step + group;
+                let at = (j * 6 + i) * (self.rows * self.step + GAP) + row * self.step + group;
                 *point = S::as_simd_f32s(&self.m[at..at + S::F32_LANES]).0[0];
             }
             for (column, value) in columns.iter_mut().zip(points::output(simd, points)) {

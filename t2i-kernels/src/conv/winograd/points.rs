@@ -13,28 +13,24 @@ const P2: f32 = 0.5;
 /// `q^2`.
 const Q2: f32 = 2.0;
 
-/// A kernel of 3x3 at 6x6 points, `G g G^T`.
-pub(super) fn kernel(g: &[f32; 9]) -> [f32; 36] {
-    let g = g.map(f64::from);
-    let mut columns = [[0.0; 3]; 6]; // [point, column]
-    for j in 0..3 {
-        let points = kernel_line([g[j], g[3 + j], g[6 + j]]);
-        columns.iter_mut().zip(points).for_each(|(row, value)| row[j] = value);
-    }
-    let mut u = [0.0; 36];
-    for (row, u) in columns.iter().zip(u.as_chunks_mut::<6>().0) {
-        *u = kernel_line(*row).map(|value| value as f32);
-    }
-    u
-}
-
 /// `G g`: the polynomial `g` at each point, over the product of the distances to the other points.
-fn kernel_line([g0, g1, g2]: [f64; 3]) -> [f64; 6] {
-    let [p2, q2] = [f64::from(P2), f64::from(Q2)];
-    let at = |x: f64, scale: f64| (g0 + x * g1 + x * x * g2) / scale;
-    let [p, q] = [p2.sqrt(), q2.sqrt()];
-    let [p_scale, q_scale] = [2.0 * p2 * (p2 - q2), 2.0 * q2 * (q2 - p2)];
-    [g0 / (p2 * q2), at(p, p_scale), at(-p, p_scale), at(q, q_scale), at(-q, q_scale), g2]
+#[inline(always)]
+pub(super) fn kernel<S: Simd>(simd: S, g: [S::f32s; 3]) -> [S::f32s; 6] {
+    const P_SCALE: f32 = 1.0 / (2.0 * P2 * (P2 - Q2));
+    const Q_SCALE: f32 = 1.0 / (2.0 * Q2 * (Q2 - P2));
+    let zero = simd.splat_f32s(0.0);
+    let p_even = times(simd, P_SCALE, g[0], times(simd, P_SCALE * P2, g[2], zero));
+    let p_odd = simd.mul_f32s(simd.splat_f32s(P_SCALE * P), g[1]);
+    let q_even = times(simd, Q_SCALE, g[0], times(simd, Q_SCALE * Q2, g[2], zero));
+    let q_odd = simd.mul_f32s(simd.splat_f32s(Q_SCALE * Q), g[1]);
+    [
+        g[0], // p^2 q^2 = 1
+        simd.add_f32s(p_even, p_odd),
+        simd.sub_f32s(p_even, p_odd),
+        simd.add_f32s(q_even, q_odd),
+        simd.sub_f32s(q_even, q_odd),
+        g[2],
+    ]
 }
 
 /// `B^T d`: 6 values of the input at the points.
