@@ -50,6 +50,9 @@ impl WithSimd for Input<'_> {
         let step = self.channels.len() * unit + GAP;
         for group in (0..unit).step_by(S::F32_LANES) {
             let runs: Vec<Run> = within(self.places, group, S::F32_LANES).collect();
+            if runs.is_empty() {
+                continue; // past the last tile: these columns are never read
+            }
             let inside = self.inside(simd, &runs);
             let mut rows = Rows { low: [[0.0; ROW]; 6], high: [[0.0; ROW]; 6] };
             for (i, channel) in self.channels.clone().enumerate() {
