@@ -8,6 +8,6 @@ mod matmul;
 mod scratch;
 
 pub use self::{
-    conv::{Conv2d, Window},
+    conv::{Conv2d, Window, conv3x3_weight_gradient},
     matmul::{Matrix, PackedMatrix, linear, matmul},
 };

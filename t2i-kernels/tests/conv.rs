@@ -108,3 +108,58 @@ fn nan_stays_nan() {
         assert!(value.is_finite() || (y < 8 && x < 8), "{y} {x}");
     }
 }
+
+/// The gradient of `sum(out * dout)` with respect to the weight and to the picture.
+fn plain_gradients(x: &[f32], weight: &[f32], dout: &[f32], [b, c, h, wd, o]: [usize; 5], window: Window) -> [Vec<f64>; 2] {
+    let ([oh, ow], [kh, kw]) = (window.output([h, wd]), window.kernel);
+    let (mut dw, mut dx) = (vec![0.0; weight.len()], vec![0.0; x.len()]);
+    for i in 0..b * o * oh * ow {
+        let (b, o, y0, x0) = (i / (o * oh * ow), i / (oh * ow) % o, i / ow % oh, i % ow);
+        for c0 in 0..c {
+            for k in 0..kh * kw {
+                let y = (y0 * window.stride[0] + k / kw).wrapping_sub(window.padding[0][0]);
+                let x1 = (x0 * window.stride[1] + k % kw).wrapping_sub(window.padding[1][0]);
+                if y < h && x1 < wd {
+                    let (at, to) = (((b * c + c0) * h + y) * wd + x1, (o * c + c0) * kh * kw + k);
+                    dw[to] += f64::from(x[at]) * f64::from(dout[i]);
+                    dx[at] += f64::from(weight[to]) * f64::from(dout[i]);
+                }
+            }
+        }
+    }
+    [dw, dx]
+}
+
+#[test]
+fn gradients_are_the_plain_sums() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for i in 0..60 {
+        let [b, c, h, w, o] = match i {
+            0 => [1, 1, 1, 1, 1],
+            1 => [2, 330, 9, 8, 3],
+            2 => [1, 3, 50, 51, 85],
+            3 => [5, 33, 16, 16, 13],
+            _ => [1..4, 1..9, 1..24, 1..40, 1..30].map(|range| rng.random_range(range)),
+        };
+        let window = match i {
+            0..30 => Window::square(3, 1, 1),
+            _ => {
+                let kernel = [rng.random_range(1..=h.min(5)), rng.random_range(1..=w.min(5))];
+                let padding = kernel.map(|k| [0; 2].map(|_: usize| rng.random_range(0..k)));
+                Window { kernel, stride: [1; 2], padding }
+            }
+        };
+        let [oh, ow] = window.output([h, w]);
+        let (x, weight) = (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * window.kernel[0] * window.kernel[1]));
+        let dout = numbers(&mut rng, b * o * oh * ow);
+        let [dw, dx] = plain_gradients(&x, &weight, &dout, [b, c, h, w, o], window);
+        let mut got = vec![f32::NAN; x.len()];
+        Conv2d::backward(&weight, [o, c], window).forward(&dout, [oh, ow], None, &mut got);
+        assert!(error(&got, &dx) < 1e-5, "{b} {c} {h} {w} {o} {window:?}: {}", error(&got, &dx));
+        if window == Window::square(3, 1, 1) {
+            let mut got = vec![f32::NAN; dw.len()];
+            conv3x3_weight_gradient(&x, &dout, [o, c], [h, w], &mut got);
+            assert!(error(&got, &dw) < 1e-5, "{b} {c} {h} {w} {o}: {}", error(&got, &dw));
+        }
+    }
+}

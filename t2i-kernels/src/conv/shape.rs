@@ -32,6 +32,18 @@ impl Window {
         })
     }
 
+    /// The window through which gradients pass back, if the stride is 1.
+    pub(super) fn back(&self) -> Self {
+        let padding = [0, 1].map(|i| {
+            self.padding[i].map(|padding| {
+                let most = self.kernel[i].saturating_sub(1);
+                assert!(padding <= most, "a padding of {padding} for a kernel of {}", self.kernel[i]);
+                most - padding
+            })
+        });
+        Self { padding, ..*self }
+    }
+
     /// Whether each output sees just the input at its own place.
     pub(super) fn is_pointwise(&self) -> bool {
         *self == Self::square(1, 1, 0)

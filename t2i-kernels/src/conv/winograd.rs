@@ -7,16 +7,23 @@
 //! The transformed kernels would take four times the memory of the plain ones, and reading them would take longer than
 //! to transform the plain ones again, which is therefore done each time.
 
+mod gradient;
 mod grid;
 mod input;
 mod kernel;
 mod output;
 mod points;
 mod product;
+mod transposed;
 
 use rayon::prelude::*;
 
-use self::{grid::Grid, input::Input, product::Product};
+pub(super) use self::gradient::WeightGradient;
+use self::{
+    grid::Grid,
+    input::{Input, Pictures},
+    product::Product,
+};
 use crate::{
     matmul::{PackedLeft, Tile},
     scratch::with_scratch,
@@ -76,11 +83,12 @@ impl Winograd<'_> {
     /// `v [panel of tiles, chunk of channels, point, channel, tile.cols]`.
     fn transform_input(&self, grid: &Grid, first: usize, v: &mut [f32]) {
         let (unit, chunk) = (Tile::here().cols, self.chunk());
+        let pictures = Pictures { x: self.x, channels: self.inputs, grid };
         v.par_chunks_mut(self.input_panel()).enumerate().for_each(|(i, v)| {
             let places = grid.places(first + i * unit, unit);
             v.par_chunks_mut(input_chunk(chunk)).enumerate().for_each(|(j, v)| {
                 let channels = j * chunk..self.inputs.min((j + 1) * chunk);
-                Input { x: self.x, inputs: self.inputs, grid, places: &places, channels, v }.run();
+                Input { pictures, places: &places, channels, v }.run();
             });
         });
     }

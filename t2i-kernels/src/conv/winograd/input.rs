@@ -18,10 +18,7 @@ const INPUT_SIDE: usize = 6;
 
 /// Some channels of a panel of tiles.
 pub(super) struct Input<'a> {
-    /// `[batch, inputs, height, width]`.
-    pub(super) x: &'a [f32],
-    pub(super) inputs: usize,
-    pub(super) grid: &'a Grid,
+    pub(super) pictures: Pictures<'a>,
     pub(super) places: &'a [Run],
     pub(super) channels: Range<usize>,
     /// `[point, channel, tile.cols]`, with a gap after each point.
@@ -32,13 +29,6 @@ impl Input<'_> {
     pub(super) fn run(self) {
         Arch::new().dispatch(self);
     }
-}
-
-/// Of each of a tile's six rows the values 0 to 3 (`low`) and 4 to 7 (`high`, of which two are used), a tile after
-/// another.
-struct Rows {
-    low: [[f32; ROW]; INPUT_SIDE],
-    high: [[f32; ROW]; INPUT_SIDE],
 }
 
 impl WithSimd for Input<'_> {
@@ -53,12 +43,10 @@ impl WithSimd for Input<'_> {
             if runs.is_empty() {
                 continue; // past the last tile: these columns are never read
             }
-            let inside = self.inside(simd, &runs);
-            let mut rows = Rows { low: [[0.0; ROW]; 6], high: [[0.0; ROW]; 6] };
+            let inside = self.pictures.inside(simd, &runs);
+            let mut rows = Rows::zeros();
             for (i, channel) in self.channels.clone().enumerate() {
-                for run in &runs {
-                    self.gather(run, channel, &mut rows);
-                }
+                self.pictures.gather(&runs, channel, &mut rows);
                 let tile = transform(simd, &rows, inside);
                 for (point, value) in tile.as_flattened().iter().enumerate() {
                     let at = point * step + i * unit + group;
@@ -69,11 +57,33 @@ impl WithSimd for Input<'_> {
     }
 }
 
-impl Input<'_> {
+/// Of each of a tile's six rows the values 0 to 3 (`low`) and 4 to 7 (`high`, of which two are used), a tile after
+/// another.
+pub(super) struct Rows {
+    low: [[f32; ROW]; INPUT_SIDE],
+    high: [[f32; ROW]; INPUT_SIDE],
+}
+
+impl Rows {
+    pub(super) fn zeros() -> Self {
+        Self { low: [[0.0; ROW]; INPUT_SIDE], high: [[0.0; ROW]; INPUT_SIDE] }
+    }
+}
+
+/// What tiles are cut out of.
+#[derive(Clone, Copy)]
+pub(super) struct Pictures<'a> {
+    /// `[batch, channels, height, width]`.
+    pub(super) x: &'a [f32],
+    pub(super) channels: usize,
+    pub(super) grid: &'a Grid,
+}
+
+impl Pictures<'_> {
     /// Which of the six columns of each tile lie in the picture.
     #[inline(always)]
-    fn inside<S: Simd>(&self, simd: S, runs: &[Run]) -> [S::m32s; INPUT_SIDE] {
-        let mut rows = Rows { low: [[0.0; ROW]; 6], high: [[0.0; ROW]; 6] };
+    pub(super) fn inside<S: Simd>(&self, simd: S, runs: &[Run]) -> [S::m32s; INPUT_SIDE] {
+        let mut rows = Rows::zeros();
         for run in runs {
             for i in 0..SIDE * run.count {
                 let flag = |x: usize| f32::from(u8::from((1..=self.grid.width).contains(&x)));
@@ -93,20 +103,22 @@ impl Input<'_> {
         ]
     }
 
-    /// The rows of tiles side by side, with zeros above and below the picture. What lies to the left and right of it
-    /// may be anything.
+    /// The six rows of tiles, from the one above their outputs on, with zeros above and below the picture. What lies to
+    /// the left and right of it may be anything.
     #[inline(always)]
-    fn gather(&self, run: &Run, channel: usize, rows: &mut Rows) {
+    pub(super) fn gather(&self, runs: &[Run], channel: usize, rows: &mut Rows) {
         let (height, width) = (self.grid.height, self.grid.width);
-        let plane = (run.picture * self.inputs + channel) * height * width;
-        let slots = SIDE * run.slot..SIDE * (run.slot + run.count);
-        for (i, (low, high)) in rows.low.iter_mut().zip(&mut rows.high).enumerate() {
-            let (low, high) = (&mut low[slots.clone()], &mut high[slots.clone()]);
-            match (run.y + i).checked_sub(1).filter(|y| *y < height) {
-                Some(y) => self.copy_row(plane + y * width + run.x, low, high),
-                None => {
-                    low.fill(0.0);
-                    high.fill(0.0);
+        for run in runs {
+            let plane = (run.picture * self.channels + channel) * height * width;
+            let slots = SIDE * run.slot..SIDE * (run.slot + run.count);
+            for (i, (low, high)) in rows.low.iter_mut().zip(&mut rows.high).enumerate() {
+                let (low, high) = (&mut low[slots.clone()], &mut high[slots.clone()]);
+                match (run.y + i).checked_sub(1).filter(|y| *y < height) {
+                    Some(y) => self.copy_row(plane + y * width + run.x, low, high),
+                    None => {
+                        low.fill(0.0);
+                        high.fill(0.0);
+                    }
                 }
             }
         }
@@ -137,20 +149,29 @@ pub(super) fn copy_fours(from: &[f32], to: &mut [f32]) {
 
 /// `B^T d B` of as many tiles as there are lanes. The order of the tiles is pulp's.
 #[inline(always)]
-fn transform<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE]) -> [[S::f32s; 6]; 6] {
-    let zero = simd.splat_f32s(0.0);
-    let mut tile = [[zero; 6]; 6];
-    for (tile, (low, high)) in tile.iter_mut().zip(rows.low.iter().zip(&rows.high)) {
-        let mut row = six_columns(simd, low, high);
-        for (value, inside) in row.iter_mut().zip(inside) {
-            *value = simd.select_f32s(inside, *value, zero);
-        }
-        *tile = points::input(simd, row);
+pub(super) fn transform<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE]) -> [[S::f32s; 6]; 6] {
+    let mut tile = values(simd, rows, inside);
+    for row in &mut tile {
+        *row = points::input(simd, *row);
     }
     for j in 0..6 {
         let column = points::input(simd, [tile[0][j], tile[1][j], tile[2][j], tile[3][j], tile[4][j], tile[5][j]]);
         for (row, value) in tile.iter_mut().zip(column) {
             row[j] = value;
+        }
+    }
+    tile
+}
+
+/// The values of as many tiles as there are lanes, with zeros around the picture.
+#[inline(always)]
+pub(super) fn values<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE]) -> [[S::f32s; 6]; 6] {
+    let zero = simd.splat_f32s(0.0);
+    let mut tile = [[zero; 6]; 6];
+    for (tile, (low, high)) in tile.iter_mut().zip(rows.low.iter().zip(&rows.high)) {
+        *tile = six_columns(simd, low, high);
+        for (value, inside) in tile.iter_mut().zip(inside) {
+            *value = simd.select_f32s(inside, *value, zero);
         }
     }
     tile
