@@ -3,3 +3,8 @@
 //! | question | answer |
 //! |---|---|
 
+#![warn(missing_docs)]
+
+pub mod attention;
+mod math;
+mod scratch;
