@@ -31,9 +31,9 @@ pub enum Mask<'a> {
 }
 
 /// Queries that a thread takes at once, at most: the larger, the fewer times keys are read.
-const QUERIES: [usize; 3] = [192, 96, 48];
-/// The largest width of a head for which 192 queries and a block of keys fit the second cache.
-const WIDE: usize = 256;
+const QUERIES: [usize; 4] = [384, 192, 96, 48];
+/// Numbers of the queries and results of a thread, so that they fit the second cache with a block of keys.
+const NUMBERS: usize = 1 << 16;
 
 /// `softmax(scale * q k^T + mask) v` for each head.
 ///
@@ -96,9 +96,9 @@ impl<'a> Mask<'a> {
 
 /// As many queries as the cache holds, but work for each thread.
 fn block_size(q: &Heads<'_>, dv: usize) -> usize {
-    let fits = if q.width.max(dv) > WIDE { &QUERIES[1..] } else { &QUERIES[..] };
+    let fits = |size: &usize| size * (q.width + dv) <= NUMBERS;
     let enough = |size: &usize| q.batch * q.heads * q.tokens.div_ceil(*size) >= 4 * rayon::current_num_threads();
-    let size = fits.iter().copied().find(enough).unwrap_or(QUERIES[2]);
+    let size = QUERIES.into_iter().filter(fits).find(enough).unwrap_or(48);
     // Blocks of nearly the same size, in whole vectors.
     q.tokens.div_ceil(q.tokens.div_ceil(size)).next_multiple_of(16).min(size)
 }

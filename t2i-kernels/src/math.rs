@@ -53,7 +53,10 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let x = at_most(simd, 89.0, at_least(simd, -88.0, x));
     let biased = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(ROUND));
     let n = simd.sub_f32s(biased, simd.splat_f32s(ROUND));
-    let f = LN2.iter().fold(x, |f, &part| simd.negate_mul_add_e_f32s(n, simd.splat_f32s(part), f));
+    let mut f = x;
+    for part in LN2 {
+        f = simd.negate_mul_add_e_f32s(n, simd.splat_f32s(part), f);
+    }
     times_power(simd, one_plus(simd, f, EXP), biased)
 }
 

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::{Mask, heads::Rows, pack, softmax, tile};
-use crate::scratch::with_scratch;
+use crate::scratch::Scratch;
 
 /// Keys of a block, at most. Their scores for a tile of queries fit the first cache.
 const KEYS: usize = 128;
@@ -41,50 +41,50 @@ impl Task<'_, '_> {
         let block = k.len.div_ceil(k.len.div_ceil(KEYS));
         let scores = block * VECTORS * S::F32_LANES;
         let lens = [lanes * q.width, lanes * v.width, 2 * lanes, scores, block * stride, block * v.width];
-        with_scratch(lens, |[queries, sums, stats, scores, keys, values]| {
-            let tiles = Tiles::new(self.out.len(), S::F32_LANES);
-            let scale = self.scale * std::f32::consts::LOG2_E;
+        let mut scratch = Scratch::take();
+        let [queries, sums, stats, scores, keys, values] = scratch.split(lens);
+        let tiles = Tiles::new(self.out.len(), S::F32_LANES);
+        let scale = self.scale * std::f32::consts::LOG2_E;
+        for t in tiles {
+            pack::across(q.slice(t.start, t.len), t.lanes, &mut queries[t.start * q.width..][..t.lanes * q.width]);
+        }
+        sums.fill(0.0);
+        stats[..lanes].fill(f32::NEG_INFINITY);
+        stats[lanes..].fill(0.0);
+        let (max, sum) = stats.split_at_mut(lanes);
+        for key in (0..self.keys()).step_by(block) {
+            let len = block.min(k.len - key);
+            pack::rows(k.slice(key, len), scale, stride, keys);
+            pack::columns::<M>(v.slice(key, len), values);
             for t in tiles {
-                pack::across(q.slice(t.start, t.len), scale, t.lanes, &mut queries[t.start * q.width..][..t.lanes * q.width]);
-            }
-            sums.fill(0.0);
-            stats[..lanes].fill(f32::NEG_INFINITY);
-            stats[lanes..].fill(0.0);
-            let (max, sum) = stats.split_at_mut(lanes);
-            for key in (0..self.keys()).step_by(block) {
-                let len = block.min(k.len - key);
-                pack::rows(k.slice(key, len), stride, keys);
-                pack::columns::<M>(v.slice(key, len), values);
-                for t in tiles {
-                    if matches!(self.mask, Mask::Causal) && self.first + t.start + t.len <= key {
-                        continue;
-                    }
-                    let step = Step {
-                        queries: &queries[t.start * q.width..][..t.lanes * q.width],
-                        keys,
-                        stride,
-                        values: &values[..len * v.width],
-                        scores: &mut scores[..len * t.lanes],
-                        sums: &mut sums[t.start * v.width..][..t.lanes * v.width],
-                        max: &mut max[t.start..][..t.lanes],
-                        sum: &mut sum[t.start..][..t.lanes],
-                        mask: self.mask,
-                        at: [self.first + t.start, key],
-                        size: [t.len, k.len],
-                    };
-                    match t.lanes / S::F32_LANES {
-                        1 => simd.vectorize(Sized::<1, M>(step)),
-                        2 => simd.vectorize(Sized::<2, M>(step)),
-                        _ => simd.vectorize(Sized::<3, M>(step)),
-                    }
+                if matches!(self.mask, Mask::Causal) && self.first + t.start + t.len <= key {
+                    continue;
+                }
+                let step = Step {
+                    queries: &queries[t.start * q.width..][..t.lanes * q.width],
+                    keys,
+                    stride,
+                    values: &values[..len * v.width],
+                    scores: &mut scores[..len * t.lanes],
+                    sums: &mut sums[t.start * v.width..][..t.lanes * v.width],
+                    max: &mut max[t.start..][..t.lanes],
+                    sum: &mut sum[t.start..][..t.lanes],
+                    mask: self.mask,
+                    at: [self.first + t.start, key],
+                    size: [t.len, k.len],
+                };
+                match t.lanes / S::F32_LANES {
+                    1 => simd.vectorize(Sized::<1, M>(step)),
+                    2 => simd.vectorize(Sized::<2, M>(step)),
+                    _ => simd.vectorize(Sized::<3, M>(step)),
                 }
             }
-            for t in tiles {
-                let x = &mut sums[t.start * v.width..][..t.lanes * v.width];
-                normalise(simd, x, &sum[t.start..][..t.lanes]);
-                pack::back(x, t.lanes, &mut self.out[t.start..][..t.len]);
-            }
-        });
+        }
+        for t in tiles {
+            let x = &mut sums[t.start * v.width..][..t.lanes * v.width];
+            normalise(simd, x, &sum[t.start..][..t.lanes]);
+            pack::back(x, t.lanes, &mut self.out[t.start..][..t.len]);
+        }
     }
 
     /// How many keys are seen by any query here.
@@ -99,10 +99,11 @@ impl Task<'_, '_> {
 /// Divides the weighted sums by the sum of the weights.
 #[inline(always)]
 fn normalise<S: Simd>(simd: S, x: &mut [f32], sum: &[f32]) {
-    let sum = S::as_simd_f32s(sum).0;
-    for row in S::as_mut_simd_f32s(x).0.chunks_exact_mut(sum.len()) {
-        for (x, sum) in row.iter_mut().zip(sum) {
-            *x = simd.mul_f32s(*x, softmax::inverse(simd, *sum));
+    let (sum, lanes) = (S::as_simd_f32s(sum).0, sum.len() / S::F32_LANES);
+    for (n, sum) in sum.iter().enumerate() {
+        let inverse = softmax::inverse(simd, *sum);
+        for x in S::as_mut_simd_f32s(x).0.iter_mut().skip(n).step_by(lanes) {
+            *x = simd.mul_f32s(*x, inverse);
         }
     }
 }

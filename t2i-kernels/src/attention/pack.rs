@@ -2,19 +2,19 @@
 
 use super::heads::Rows;
 
-/// Queries across the lanes: `out[c][lane] = scale * rows[lane][c]`, zero in lanes without a query.
+/// Queries across the lanes: `out[c][lane] = rows[lane][c]`, zero in lanes without a query.
 ///
 /// # Shapes
 ///
 /// `[len, d]` to `[d, lanes]`
 #[inline(always)]
-pub(super) fn across(rows: Rows<'_>, scale: f32, lanes: usize, out: &mut [f32]) {
+pub(super) fn across(rows: Rows<'_>, lanes: usize, out: &mut [f32]) {
     if rows.len < lanes {
         out.fill(0.0);
     }
     for lane in 0..rows.len {
         for (x, to) in rows.row(lane).iter().zip(out.chunks_exact_mut(lanes)) {
-            to[lane] = scale * x;
+            to[lane] = *x;
         }
     }
 }
@@ -29,11 +29,13 @@ pub(super) fn back(x: &[f32], lanes: usize, rows: &mut [&mut [f32]]) {
     }
 }
 
-/// Rows as they are, `stride` apart.
+/// Rows times `scale`, `stride` apart.
 #[inline(always)]
-pub(super) fn rows(rows: Rows<'_>, stride: usize, out: &mut [f32]) {
+pub(super) fn rows(rows: Rows<'_>, scale: f32, stride: usize, out: &mut [f32]) {
     for (i, to) in out.chunks_exact_mut(stride).take(rows.len).enumerate() {
-        to[..rows.width].copy_from_slice(rows.row(i));
+        for (to, x) in to.iter_mut().zip(rows.row(i)) {
+            *to = scale * x;
+        }
     }
 }
 
@@ -44,27 +46,16 @@ pub(super) fn rows(rows: Rows<'_>, stride: usize, out: &mut [f32]) {
 /// `[len, width]` to `[width / N, len, N]`
 #[inline(always)]
 pub(super) fn columns<const N: usize>(rows: Rows<'_>, out: &mut [f32]) {
-    let mut c = 0;
-    while rows.width - c >= N {
-        group::<N>(rows, c, &mut out[c * rows.len..]);
-        c += N;
-    }
-    if rows.width - c >= 4 {
-        group::<4>(rows, c, &mut out[c * rows.len..]);
-        c += 4;
-    }
-    if rows.width - c >= 2 {
-        group::<2>(rows, c, &mut out[c * rows.len..]);
-        c += 2;
-    }
-    if rows.width > c {
-        group::<1>(rows, c, &mut out[c * rows.len..]);
-    }
-}
-
-#[inline(always)]
-fn group<const N: usize>(rows: Rows<'_>, c: usize, out: &mut [f32]) {
-    for (i, to) in out.as_chunks_mut::<N>().0.iter_mut().take(rows.len).enumerate() {
-        to.copy_from_slice(&rows.row(i)[c..c + N]);
+    for i in 0..rows.len {
+        let at = |c: usize, n: usize| c * rows.len + i * n;
+        let (groups, mut rest) = rows.row(i).as_chunks::<N>();
+        for (g, group) in groups.iter().enumerate() {
+            out[at(g * N, N)..][..N].copy_from_slice(group);
+        }
+        while !rest.is_empty() {
+            let n = [1, 2, 2, 4, 4, 4, 4][rest.len() - 1]; // the largest of 4, 2 and 1 that fits
+            out[at(rows.width - rest.len(), n)..][..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
+        }
     }
 }

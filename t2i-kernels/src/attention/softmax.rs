@@ -24,16 +24,19 @@ pub(super) fn online<S: Simd, const N: usize>(
             max[n] = simd.max_f32s(row[n], max[n]);
         }
     }
-    let base = max.map(|max| finite(simd, max));
-    let mut block = [simd.splat_f32s(0.0); N];
+    let (mut base, mut block) = (*max, [simd.splat_f32s(0.0); N]);
+    for base in &mut base {
+        *base = finite(simd, *base);
+    }
     for row in scores.iter_mut() {
         for n in 0..N {
             row[n] = exp2_negative(simd, simd.sub_f32s(row[n], base[n]));
             block[n] = simd.add_f32s(block[n], row[n]);
         }
     }
-    let factor = std::array::from_fn(|n| exp2_negative(simd, simd.sub_f32s(old[n], base[n])));
+    let mut factor = old;
     for n in 0..N {
+        factor[n] = exp2_negative(simd, simd.sub_f32s(old[n], base[n]));
         sum[n] = simd.mul_add_e_f32s(sum[n], factor[n], block[n]);
     }
     factor
@@ -78,7 +81,9 @@ pub(super) fn add_mask<S: Simd>(
         Mask::Keys(m) => {
             for (m, row) in m[key..].iter().zip(scores.chunks_exact_mut(lanes)) {
                 let m = simd.splat_f32s(m * log2_e);
-                S::as_mut_simd_f32s(row).0.iter_mut().for_each(|x| *x = simd.add_f32s(*x, m));
+                for x in S::as_mut_simd_f32s(row).0 {
+                    *x = simd.add_f32s(*x, m);
+                }
             }
         }
         Mask::Scores(m) => {

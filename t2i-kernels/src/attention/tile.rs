@@ -100,7 +100,12 @@ fn columns<S: Simd, const M: usize, const N: usize>(
     out: &mut [[S::f32s; N]],
 ) {
     let out = &mut out[..M];
-    let mut sums: [[S::f32s; N]; M] = from_fn(|r| from_fn(|n| simd.mul_f32s(factor[n], out[r][n])));
+    let mut sums = [[simd.splat_f32s(0.0); N]; M];
+    for r in 0..M {
+        for n in 0..N {
+            sums[r][n] = simd.mul_f32s(factor[n], out[r][n]);
+        }
+    }
     for (a, b) in a.as_chunks::<M>().0.iter().zip(b) {
         for r in 0..M {
             let a = simd.splat_f32s(a[r]);
