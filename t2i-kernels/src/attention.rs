@@ -9,12 +9,15 @@ mod forward;
 mod heads;
 mod pack;
 mod softmax;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use rayon::prelude::*;
 
 pub use self::heads::{Heads, Layout};
-use self::{forward::Task, heads::Rows};
+use self::forward::Task;
+use crate::arch::dispatch;
 
 /// What is added to the scores before the softmax.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +71,7 @@ pub fn attention(
         let (b, h) = (i / blocks / q.heads, i / blocks % q.heads);
         let first = i % blocks * size;
         let rows = [q.rows(b, h).skip(first), k.rows(b, h), v.rows(b, h)];
-        pulp::Arch::new().dispatch(Task { rows, first, mask: mask.of(b, k.tokens), scale, out });
+        dispatch(Task { rows, first, mask: mask.of(b, k.tokens), scale, out });
     };
     tasks.into_par_iter().enumerate().for_each(run);
 }

@@ -5,6 +5,11 @@
 
 #![warn(missing_docs)]
 
+pub mod activation;
+mod arch;
 pub mod attention;
 mod math;
+pub mod norm;
+mod parallel;
 mod scratch;
+pub mod softmax;

@@ -27,21 +27,10 @@ const LOG2_TAIL: [f32; 9] = [
 /// ln(2) in two parts, the first with few bits: its product with an integer is exact.
 const LN2: [f32; 2] = [0.693_359_4, -0.000_212_194_44];
 
-/// `2^x`, relative error below 1e-6. 0 below about -126.5, infinite above 127.5.
-#[inline(always)]
-pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let x = at_most(simd, 128.0, at_least(simd, -127.0, x));
-    exp2_small(simd, x)
-}
-
-/// As [`exp2`], for `x` of 127 at most.
+/// `2^x` for `x` of 127 at most, relative error below 1e-6. 0 below about -126.5.
 #[inline(always)]
 pub(crate) fn exp2_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    exp2_small(simd, at_least(simd, -127.0, x))
-}
-
-#[inline(always)]
-fn exp2_small<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let x = at_least(simd, -127.0, x);
     let biased = simd.add_f32s(x, simd.splat_f32s(ROUND));
     let f = simd.sub_f32s(x, simd.sub_f32s(biased, simd.splat_f32s(ROUND)));
     times_power(simd, one_plus(simd, f, EXP2), biased)
@@ -124,4 +113,98 @@ pub(crate) fn at_most<S: Simd>(simd: S, high: f32, x: S::f32s) -> S::f32s {
         return simd.select_f32s(simd.greater_than_f32s(x, high), high, x);
     }
     simd.min_f32s(high, x)
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::WithSimd;
+
+    use super::*;
+    use crate::arch::{dispatch, tests::each};
+
+    struct Of<'a, const F: usize>(&'a mut [f32]);
+
+    impl<const F: usize> WithSimd for Of<'_, F> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            for x in S::as_mut_simd_f32s(self.0).0 {
+                *x = match F {
+                    0 => exp(simd, *x),
+                    1 => exp2_negative(simd, *x),
+                    2 => normal_tail(simd, *x),
+                    _ => sigmoid(simd, *x),
+                };
+            }
+        }
+    }
+
+    fn of<const F: usize>(x: &[f32]) -> Vec<f32> {
+        let mut y = x.to_vec();
+        y.resize(x.len().next_multiple_of(16), 0.0);
+        dispatch(Of::<F>(&mut y));
+        y.truncate(x.len());
+        y
+    }
+
+    fn sweep(from: f32, to: f32) -> Vec<f32> {
+        (0..200_000).map(|i| from + (to - from) * i as f32 / 200_000.0).collect()
+    }
+
+    fn worst(x: &[f32], y: &[f32], f: impl Fn(f64) -> f64, relative: bool) -> f64 {
+        let error = |(x, y): (&f32, &f32)| {
+            let expected = f(f64::from(*x));
+            (f64::from(*y) - expected).abs() / if relative { expected } else { 1.0 }
+        };
+        x.iter().zip(y).map(error).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn exponentials() {
+        each(|| {
+            let x = sweep(-87.0, 88.0);
+            assert!(worst(&x, &of::<0>(&x), f64::exp, true) < 1e-6);
+            let x = sweep(-126.0, 1.0);
+            assert!(worst(&x, &of::<1>(&x), f64::exp2, true) < 1e-6);
+            let x = sweep(-20.0, 20.0);
+            assert!(worst(&x, &of::<3>(&x), |x| 1.0 / (1.0 + (-x).exp()), true) < 1e-6);
+        });
+    }
+
+    #[test]
+    fn ends_and_nan() {
+        each(|| {
+            let x = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN, f32::from_bits(0xffc0_0001), 0.0, -1e4];
+            let y = of::<0>(&x);
+            assert_eq!((y[0], y[1], y[4], y[5]), (0.0, f32::INFINITY, 1.0, 0.0));
+            assert!(y[2].is_nan() && y[3].is_nan());
+            let y = of::<1>(&x);
+            assert_eq!((y[0], y[4], y[5]), (0.0, 1.0, 0.0));
+            assert!(y[2].is_nan() && y[3].is_nan());
+            let y = of::<2>(&x);
+            assert_eq!((y[0], y[1], y[4], y[5]), (0.0, 0.0, 0.5, 0.0));
+            assert!(y[2].is_nan() && y[3].is_nan());
+        });
+    }
+
+    #[test]
+    fn tail_of_the_normal_distribution() {
+        each(|| {
+            let x = sweep(-7.0, 7.0);
+            assert!(worst(&x, &of::<2>(&x), |x| 1.0 - normal_below(x.abs()), false) < 1e-7);
+        });
+    }
+
+    /// `P(N < x)` for `x >= 0`, from a series whose terms are all positive:
+    /// <https://dlmf.nist.gov/7.6.E2>.
+    fn normal_below(x: f64) -> f64 {
+        let (mut term, mut sum, mut n) = (x, x, 1.0);
+        while term > 1e-18 * sum {
+            n += 2.0;
+            term *= x * x / n;
+            sum += term;
+        }
+        0.5 + sum * (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt()
+    }
 }

@@ -2,7 +2,9 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use t2i_kernels::attention::{Heads, Layout, Mask, attention};
+
+use super::{Heads, Layout, Mask, attention};
+use crate::arch::tests::each;
 
 /// Sizes of a case: batch, heads, queries, keys, width of queries and keys, width of values.
 type Sizes = [usize; 6];
@@ -72,6 +74,10 @@ fn assert_near(got: &[f32], expected: &[f32], what: &str) {
 
 #[test]
 fn random_shapes() {
+    each(random_shapes_now);
+}
+
+fn random_shapes_now() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for i in 0..60 {
         let mut draw = |low: usize, high: usize| rng.random_range(low..=high);
@@ -89,6 +95,10 @@ fn random_shapes() {
 
 #[test]
 fn shapes_of_models() {
+    each(shapes_of_models_now);
+}
+
+fn shapes_of_models_now() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for sizes in [
         [1, 2, 256, 77, 160, 160],
@@ -108,15 +118,19 @@ fn shapes_of_models() {
 }
 
 #[test]
-fn one_thread_gives_the_same_bits() {
+fn one_thread_gives_the_same() {
     let case = Case::new(&mut ChaCha8Rng::seed_from_u64(3), [1, 2, 150, 200, 40, 40]);
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
     let got = one.install(|| case.run(Mask::Causal, Layout::Tokens));
     assert_near(&got, &case.run(Mask::Causal, Layout::Tokens), "one thread");
 }
 
 #[test]
 fn large_scores_and_hidden_rows() {
+    each(large_scores_and_hidden_rows_now);
+}
+
+fn large_scores_and_hidden_rows_now() {
     let mut case = Case::new(&mut ChaCha8Rng::seed_from_u64(4), [1, 1, 50, 140, 8, 8]);
     case.q.iter_mut().for_each(|x| *x *= 100.0);
     case.k.iter_mut().for_each(|x| *x *= 100.0);
@@ -128,6 +142,10 @@ fn large_scores_and_hidden_rows() {
 
 #[test]
 fn nan_stays_where_it_is() {
+    each(nan_stays_where_it_is_now);
+}
+
+fn nan_stays_where_it_is_now() {
     let mut case = Case::new(&mut ChaCha8Rng::seed_from_u64(5), [1, 1, 70, 150, 24, 10]);
     case.q[33 * 24 + 5] = f32::NAN;
     let got = case.run(Mask::None, Layout::Heads);
