@@ -1,11 +1,16 @@
 //! The operations that cost the time of text-to-image models, fast on CPUs.
-//!
-//! | question | answer |
-//! |---|---|
 
+pub mod activation;
+mod arch;
+pub mod attention;
+mod buffers;
 mod conv;
+mod math;
 mod matmul;
+pub mod norm;
+mod parallel;
 mod scratch;
+pub mod softmax;
 
 pub use self::{
     conv::{Conv2d, Window, conv3x3_weight_gradient},
