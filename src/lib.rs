@@ -38,7 +38,7 @@ pub use device::{DEVICES, device};
 pub use pipeline::{Parts, Pictures, Pipeline, Run};
 pub use prompt::TextEncoder;
 pub use request::{Encoded, NegativeSizes, Request, SizeConditioning, Start};
-pub use t2i_core::{Error, LearnedEmbedding, Lora, Result, inspect, read_tensor, write_tensors};
+pub use t2i_core::{Error, LearnedEmbedding, Lora, LoraFormat, LoraLayer, Result, inspect, read_tensor, write_tensors};
 pub use t2i_core::{read_image, read_image_resized, read_mask, read_mask_resized, write_png};
 
 /// What most programs need.

@@ -146,7 +146,7 @@ impl TextEncoder {
     }
 
     /// The part of a checkpoint that it is.
-    pub(crate) fn part(&self) -> Part {
+    pub fn part(&self) -> Part {
         if self.is_second { Part::TextEncoder2 } else { Part::TextEncoder }
     }
 

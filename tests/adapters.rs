@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use burn::tensor::TensorData;
 use serde_json::Value;
 use support::{Tensors, device, golden, json, largest, largest_difference, parity};
+use t2i::core::{Family, Part, Weights};
 use t2i::prelude::*;
+use t2i::{LearnedEmbedding, LoraFormat, LoraLayer};
 
 /// Of the largest value of the latents.
 const LATENT_TOLERANCE: f32 = 1e-4;
@@ -104,5 +106,63 @@ impl Case<'_> {
             true => Ok(()),
             false => Err(format!("{}: {what} is off by {error:.1e}, more than {tolerance:.1e}", self.name())),
         }
+    }
+}
+
+/// Where `tests/golden/check_adapters.py` finds what is written here.
+fn written(file: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("adapters");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder.join(file)
+}
+
+/// A LoRA of the golden data as layers, the change of each halved and its alpha twice the rank.
+fn layers() -> Vec<LoraLayer> {
+    let weights = Weights::open(&folder().join("files/same_peft.safetensors")).expect("a LoRA");
+    let downs = weights.names().filter_map(|name| name.strip_suffix(".lora_A.weight"));
+    downs
+        .map(|stem| {
+            let (part, path) = stem.split_once('.').expect("a part");
+            let (part, path) = match part {
+                "unet" => (Part::Unet, path.to_owned()),
+                _ => (Part::TextEncoder, format!("text_model.{path}")),
+            };
+            let read = |half: &str| weights.read(&format!("{stem}.{half}.weight")).expect("a half");
+            let (down, up) = (read("lora_A").convert::<f32>(), read("lora_B").convert::<f32>());
+            let alpha = 2.0 * down.shape()[0] as f64;
+            let halved = up.iter::<f32>().map(|value| value / 2.0).collect::<Vec<_>>();
+            LoraLayer { part, path, down, up: TensorData::new(halved, up.shape().clone()), alpha }
+        })
+        .collect()
+}
+
+#[test]
+fn written_loras_do_what_they_did() {
+    let expected = Tensors::open(&folder().join("expected.safetensors"));
+    let mut case: Vec<Value> = json(&folder().join("cases.json"));
+    case.retain(|case| case["name"] == "same_peft");
+    let formats = [("diffusers", LoraFormat::Diffusers), ("kohya", LoraFormat::Kohya(Family::Sd1))];
+    for (name, format) in formats {
+        let path = written(&format!("{name}.safetensors"));
+        format.write(&path, &layers(), FloatDType::F32).expect("written");
+        let mut json = case[0].clone();
+        json["adapters"][0]["lora"] = Value::String(path.display().to_string());
+        Case { json, expected: &expected }.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn written_embeddings_are_read_back() {
+    let files = [
+        ("learned_embeds.bin", "one"),
+        ("learned_embeds.safetensors", "learned_embeds"),
+        ("xl-word.safetensors", "xl-word"),
+    ];
+    for (file, name) in files {
+        let embedding = LearnedEmbedding::open(folder().join("files").join(file), None).expect("a word");
+        let path = written(&format!("{name}.safetensors"));
+        embedding.write(&path).expect("written");
+        let read = LearnedEmbedding::open(&path, None).expect("a word");
+        assert_eq!((read.token, read.vectors), (embedding.token, embedding.vectors), "{file}");
     }
 }

@@ -29,9 +29,11 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The parts of a checkpoint, with weights of type `dtype`.
+    ///
     /// # Errors
     /// If a part is missing or corrupt, or an option of a config is unknown or not supported.
-    pub(super) fn load(checkpoint: &Checkpoint, device: &Device, dtype: FloatDType) -> Result<Self> {
+    pub fn load(checkpoint: &Checkpoint, device: &Device, dtype: FloatDType) -> Result<Self> {
         let family = checkpoint.family();
         let unet_config = UNetConfig::from_options(checkpoint.options(Part::Unet)?)?;
         let codec_config = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;

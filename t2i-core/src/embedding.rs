@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use burn::tensor::TensorData;
+use burn::tensor::{FloatDType, TensorData};
 
 use crate::weights::{is_pickle, pickled_text};
 use crate::{Error, Part, Result, Weights};
@@ -52,6 +52,36 @@ impl LearnedEmbedding {
             vectors: vectors.collect::<Result<_>>()?,
         })
     }
+
+    /// Writes a file of the word as f32: for one text encoder that of diffusers, `{word: vectors}`, which A1111 and
+    /// ComfyUI read, too; for those of XL `clip_l` and `clip_g`, where the name of the file is the word.
+    ///
+    /// # Errors
+    /// If there are no vectors, or more than one entry for an encoder; if the file cannot be written, and what was
+    /// there then stays as it was.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let named = |vectors: &LearnedVectors| match (self.vectors.len(), vectors.encoder) {
+            (1, _) => Ok((self.token.clone(), without_one(&vectors.values))),
+            (_, Some(Part::TextEncoder)) => Ok(("clip_l".to_owned(), vectors.values.clone())),
+            (_, Some(Part::TextEncoder2)) => Ok(("clip_g".to_owned(), vectors.values.clone())),
+            _ => Err(Error::corrupt(path, "the vectors of several text encoders must say which they are for")),
+        };
+        if self.vectors.is_empty() {
+            return Err(Error::corrupt(path, "there are no vectors to write"));
+        }
+        let tensors = self.vectors.iter().map(named).collect::<Result<Vec<_>>>()?;
+        let weights = Weights::from_data(&path.display().to_string(), tensors)?;
+        weights.write(path, FloatDType::F32, &[("format", "pt")])
+    }
+}
+
+/// diffusers' trainer writes a single vector as one, without a dimension for their number.
+fn without_one(values: &TensorData) -> TensorData {
+    match values.shape()[..] {
+        [1, dim] => TensorData::from_bytes(values.bytes().clone(), [dim], values.dtype()),
+        _ => values.clone(),
+    }
 }
 
 /// Which tensors of a file are the vectors, and what the file calls the word.
@@ -75,7 +105,7 @@ impl Layout {
         let names: Vec<_> = weights.names().collect();
         let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let xl = |name: &&str| XL.iter().find(|(xl, _)| xl == name).map(|(_, part)| (Some(*part), (*name).to_owned()));
-        let (token, tensors): (_, Vec<_>) = match names.as_slice() {
+        let (token, mut tensors): (_, Vec<_>) = match names.as_slice() {
             [] => return Err(Error::corrupt(path, "holds no tensors")),
             names if names.contains(&A1111[0]) => {
                 let name = is_pickle(path).then(|| pickled_text(path, "name")).flatten();
@@ -86,6 +116,8 @@ impl Layout {
             [name] if looks_like_a_word(name) => ((*name).to_owned(), vec![(None, (*name).to_owned())]),
             _ => return Err(foreign(path, &names)),
         };
+        // The first text encoder first, whatever its tensor is called.
+        tensors.sort();
         let used = |name: &&str| tensors.iter().any(|(_, used)| used == name) || *name == A1111[1];
         let unused: Vec<_> = names.iter().filter(|name| !used(name)).map(|name| (*name).to_owned()).collect();
         match unused.is_empty() {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+pub(crate) use self::unet::{ModelLayout, original};
 use crate::weights::pickled_number;
 use crate::{Error, Family, Options, Part, Result, Weights};
 

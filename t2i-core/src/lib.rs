@@ -30,7 +30,7 @@ pub use embedding::{LearnedEmbedding, LearnedVectors};
 pub use error::{Error, Result};
 pub use image::{read_image, read_image_resized, read_mask, read_mask_resized, write_png};
 pub use inspect::{PartReport, Report, inspect};
-pub use lora::Lora;
+pub use lora::{Lora, LoraFormat, LoraLayer, layers, with_changes};
 pub use nearest::nearest;
 pub use options::Options;
 pub use tensors::{read_tensor, write_tensors};

@@ -8,21 +8,23 @@ mod layers;
 mod merge;
 mod name;
 mod numbered;
-mod original;
 mod peft;
 mod words;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::Module;
+use burn::tensor::Device;
 
 use self::change::{Change, Named, Tensors};
 use self::layers::{Layer, Layers};
-use self::merge::Scaled;
+pub use self::merge::with_changes;
 use self::name::{LayerName, Stranger};
 use self::numbered::{GatedLayer, LAYERS_OF_A_BLOCK};
 use self::peft::Configs;
+pub use self::write::{LoraFormat, LoraLayer};
 use crate::{Error, LearnedEmbedding, Part, Result, Weights};
 
 /// The changes of a LoRA file, in any of the layouts that diffusers, PEFT, A1111, kohya's scripts, ComfyUI and
@@ -109,9 +111,14 @@ impl Lora {
                 Some(alpha) => alpha / change.rank as f64,
                 None => self.configs.scale(part, &layer.path, change.rank),
             };
-            scaled.insert(layer.path.clone(), Scaled { change, factor: strength * scale });
+            scaled.insert(layer.path.clone(), (change, strength * scale));
         }
-        Ok(merge::add(module, scaled))
+        let change = |path: &str, device: &Device| {
+            let (change, factor) = scaled.get(path)?;
+            Some(change.product(device) * *factor)
+        };
+        // Even a change of nothing would lay the weights out anew, and products of them would round in another way.
+        Ok(if strength == 0.0 { module } else { merge::add(module, change) })
     }
 
     /// The layers that the changes of a part are for.
@@ -154,6 +161,12 @@ impl Lora {
         let tensor = change.map_or_else(String::new, |change| change.down.name.clone());
         Error::NoCounterpart { origin: self.origin.clone(), tensor, part, nearest: None }
     }
+}
+
+/// The paths of the layers of a module that have a matrix or a kernel for a weight, and its shape in the layout of files:
+/// `[out, in]` or `[out, in, height, width]`. In the order of the walk through the module.
+pub fn layers<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+    Layer::all(module).into_iter().map(|layer| (layer.path, layer.shape)).collect()
 }
 
 /// Reads the tensors of these names, and puts those of one layer together.

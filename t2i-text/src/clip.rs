@@ -85,7 +85,13 @@ impl ClipTextModel {
     /// If there are more tokens than positions. What an id beyond the vocabulary does depends on the backend:
     /// [`encode`](ClipTextModel::encode) checks for both.
     pub fn forward(&self, ids: Tensor<2, Int>) -> TextOutput {
-        let mut hidden = vec![self.text_model.embeddings.forward(ids.clone())];
+        let tokens = self.text_model.embeddings.token_embedding.forward(ids.clone());
+        self.layers(ids, tokens)
+    }
+
+    /// From the embeddings of tokens, before the positions are added, to the output. The ids say where prompts end.
+    fn layers(&self, ids: Tensor<2, Int>, tokens: Tensor<3>) -> TextOutput {
+        let mut hidden = vec![self.text_model.embeddings.with_positions(tokens)];
         for layer in &self.text_model.encoder.layers {
             hidden.push(layer.forward(hidden[hidden.len() - 1].clone()));
         }
@@ -180,12 +186,12 @@ impl ClipTextModel {
 }
 
 impl Embeddings {
-    /// `[batch, tokens] -> [batch, tokens, dim]`
-    fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let [_, tokens] = ids.dims();
+    /// `[batch, tokens, dim] -> [batch, tokens, dim]`
+    fn with_positions(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let [_, length, _] = tokens.dims();
         let positions = self.position_embedding.weight.val();
-        assert!(tokens <= positions.dims()[0], "{tokens} tokens, but {} positions", positions.dims()[0]);
-        self.token_embedding.forward(ids) + positions.slice_dim(0, 0..tokens).unsqueeze::<3>()
+        assert!(length <= positions.dims()[0], "{length} tokens, but {} positions", positions.dims()[0]);
+        tokens + positions.slice_dim(0, 0..length).unsqueeze::<3>()
     }
 }
 

@@ -9,6 +9,7 @@
 //! | how is it watched | [`Display`] |
 //! | what learns what a caption means | [`Conditioned`] |
 //! | where do the words come from | [`Vocabulary`] |
+//! | how does a trained model learn one more thing from a few pictures | [`teach`] |
 
 mod clip;
 mod conditioned;
@@ -20,6 +21,7 @@ mod levels;
 mod loss;
 mod parameters;
 mod state;
+pub mod teach;
 mod training;
 mod vocabulary;
 

@@ -84,6 +84,27 @@ fn assert_published(name: &str, family: Family) {
     }
 }
 
+/// The way back leads to where the way there began; and a layer is known by either name, dots or no dots.
+#[test]
+fn layers_of_unets_have_their_original_names_back() {
+    for name in ["sd14", "sd14-inpainting", "sd21", "sdxl", "refiner"] {
+        let local = published(name).local(Part::Unet).expect("present");
+        let layout = unet::Layout::of(&local);
+        let is_layer = |name: &&str| local.shape(name).is_some_and(|shape| shape.len() >= 2);
+        let names = local.names().filter(is_layer).map(|ldm| ldm.strip_suffix(".weight").expect("a weight"));
+        let there = |ldm: &str| unet::key(&format!("{ldm}.weight"), &layout).expect("of the layout");
+        let layers: Vec<_> =
+            names.map(|ldm| (ldm, there(ldm).strip_suffix(".weight").expect("a weight").to_owned())).collect();
+        assert!(layers.len() > 200, "{name}: {}", layers.len());
+        let model = ModelLayout::of(layers.iter().map(|(_, path)| path.as_str()));
+        let mut flat = std::collections::BTreeSet::new();
+        for (ldm, path) in &layers {
+            assert_eq!(original(path, &model).as_deref(), Some(*ldm), "{name}");
+            assert!(flat.insert(ldm.replace('.', "_")) && flat.insert(path.replace('.', "_")), "{name}: {path}");
+        }
+    }
+}
+
 #[test]
 fn stable_diffusion_1() {
     assert_published("sd14", Family::Sd1);

@@ -3,8 +3,10 @@
 //! <https://github.com/CompVis/latent-diffusion/blob/main/ldm/modules/diffusionmodules/openaimodel.py>
 
 mod config;
+mod original;
 
 pub(super) use self::config::config;
+pub(crate) use self::original::{ModelLayout, original};
 
 use super::{count, dim};
 use crate::Weights;

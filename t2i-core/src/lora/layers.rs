@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::name::{LayerName, flat};
-use super::original::{Layout, original};
 use crate::Part;
+use crate::ldm::{ModelLayout, original};
 use crate::weights::ModulePath;
 
 /// The layers of one part of a model.
@@ -28,10 +28,8 @@ pub(super) struct Layer {
 impl Layers {
     /// The layers of a module that is that part of a model.
     pub(super) fn of<M: Module>(part: Part, module: &M) -> Self {
-        let mut finder = Finder { path: ModulePath::default(), layers: Vec::new() };
-        module.visit(&mut finder);
-        let layers = finder.layers;
-        let layout = Layout::of(layers.iter().map(|layer| layer.path.as_str()));
+        let layers = Layer::all(module);
+        let layout = ModelLayout::of(layers.iter().map(|layer| layer.path.as_str()));
         let mut by_name = BTreeMap::new();
         for (i, layer) in layers.iter().enumerate() {
             by_name.insert(flat(&layer.path), i);
@@ -64,6 +62,15 @@ impl Layers {
         };
         let nearest = crate::nearest(name, self.by_name.keys().map(String::as_str)).into_iter().next()?;
         self.get(&nearest).map(|layer| layer.path.clone())
+    }
+}
+
+impl Layer {
+    /// The layers of a module, in the order of the walk.
+    pub(super) fn all<M: Module>(module: &M) -> Vec<Self> {
+        let mut finder = Finder { path: ModulePath::default(), layers: Vec::new() };
+        module.visit(&mut finder);
+        finder.layers
     }
 }
 

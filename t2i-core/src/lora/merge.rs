@@ -1,30 +1,43 @@
-//! A LoRA's changes, added to the weights of a module.
+//! Changes of layers, added to the weights of a module.
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
-use super::change::Change;
 use crate::weights::ModulePath;
 
-/// A change with the factor that it is added by.
-pub(super) struct Scaled<'a> {
-    pub(super) change: &'a Change,
-    pub(super) factor: f64,
+/// Adds to the weights of the layers at these paths what `change` makes for a path and a device, `[out, in]`, and gives
+/// weights like the old ones: leaves of the graph, where there is one. In f32, whatever the type of the weights.
+pub(super) fn add<M: Module>(module: M, change: impl FnMut(&str, &Device) -> Option<Tensor<2>>) -> M {
+    module.map(&mut Adder { path: ModulePath::default(), change, result: Sum::Weight })
 }
 
-/// Adds changes to the weights of the layers at their paths. In f32, whatever the type of the weights.
-pub(super) fn add<M: Module>(module: M, changes: BTreeMap<String, Scaled<'_>>) -> M {
-    module.map(&mut Merger { path: ModulePath::default(), changes })
+/// A module whose weights at these paths are sums of what they were and a change, `[out, in]` and behind each input its
+/// kernel. Gradients flow to the changes: so something learns beside a module whose weights stay.
+///
+/// # Panics
+/// If a change has another shape than the weight.
+pub fn with_changes<M: Module>(module: M, changes: &BTreeMap<String, Tensor<2>>) -> M {
+    let change = |path: &str, _: &Device| changes.get(path).cloned();
+    module.map(&mut Adder { path: ModulePath::default(), change, result: Sum::Graph })
 }
 
-struct Merger<'a> {
+/// What becomes of a sum.
+enum Sum {
+    /// A weight as any other.
+    Weight,
+    /// A value that remembers what it is the sum of.
+    Graph,
+}
+
+struct Adder<F> {
     path: ModulePath,
-    changes: BTreeMap<String, Scaled<'a>>,
+    change: F,
+    result: Sum,
 }
 
-impl ModuleMapper for Merger<'_> {
+impl<F: FnMut(&str, &Device) -> Option<Tensor<2>>> ModuleMapper for Adder<F> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -35,15 +48,22 @@ impl ModuleMapper for Merger<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
-        let Some(scaled) = name.strip_suffix(".weight").and_then(|path| self.changes.get(path)) else {
+        let device = param.lazy_device();
+        let change = name.strip_suffix(".weight").and_then(|path| (self.change)(path, &device));
+        let Some(change) = change else {
             return param;
         };
-        let weight = param.val().inner();
-        let (dtype, shape) = (weight.dtype(), weight.shape());
-        let change = scaled.change.product(&weight.device()) * scaled.factor;
         let change = if self.path.is_transposed(D) { change.swap_dims(0, 1) } else { change };
-        let weight = (weight.cast(DType::F32) + change.reshape(shape)).cast(dtype);
-        let id = param.id;
-        param.transform_for_load(weight, id)
+        let sum = |weight: Tensor<D>| {
+            let (dtype, shape) = (weight.dtype(), weight.shape());
+            (weight.cast(DType::F32) + change.reshape(shape)).cast(dtype)
+        };
+        match self.result {
+            Sum::Graph => param.map(sum),
+            Sum::Weight => {
+                let (weight, id) = (sum(param.val()).detach(), param.id);
+                param.transform_for_load(weight, id)
+            }
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Embeddings of words that were learned.
 
 use burn::module::Param;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use t2i_core::{Error, Result};
 
-use super::ClipTextModel;
+use super::{ClipTextModel, TextOutput};
 
 impl ClipTextModel {
     /// Gives the ids from `first` on embeddings of their own. They follow the vocabulary, or are within it.
@@ -33,6 +33,44 @@ impl ClipTextModel {
         Ok(self)
     }
 
+    /// As [`forward`](Self::forward), with `vectors` in the place of the embeddings of the ids `first`, `first + 1` and so
+    /// on, which need not be in the vocabulary. Gradients flow to the vectors.
+    ///
+    /// # Shapes
+    /// - ids: `[batch, tokens]`
+    /// - vectors: `[learned ids, dim]`
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward), and if the vectors have another width than the encoder.
+    pub fn forward_with(&self, ids: Tensor<2, Int>, first: u32, vectors: Tensor<2>) -> TextOutput {
+        let ([batch, tokens], [learned, dim]) = (ids.dims(), vectors.dims());
+        let device = ids.device();
+        let numbers = Tensor::<1, Int>::arange(0..learned as i64, &device) + i64::from(first);
+        let shape = [batch, tokens, learned];
+        let is = ids.clone().unsqueeze_dim::<3>(2).expand(shape).equal(numbers.unsqueeze::<3>().expand(shape));
+        let is = is.float().cast(self.dtype());
+        // [batch, tokens, learned]: 1 where a learned id stands
+        let known = ids.clone().lower_elem(first).float().cast(self.dtype()).unsqueeze_dim::<3>(2);
+        let others = self.text_model.embeddings.token_embedding.forward(ids.clone().clamp_max(i64::from(first) - 1));
+        let words = is.matmul(vectors.cast(self.dtype()).unsqueeze::<3>().expand([batch, learned, dim]));
+        self.layers(ids, others * known + words)
+    }
+
+    /// What an id is read as, in f32.
+    ///
+    /// # Errors
+    /// If the vocabulary does not have it.
+    pub fn embedding(&self, id: u32) -> Result<Vec<f32>> {
+        self.check_ids(&[id])?;
+        let table = self.text_model.embeddings.token_embedding.weight.val().inner();
+        Ok(values(table.slice_dim(0, id as usize..id as usize + 1)))
+    }
+
+    /// The mean of what all ids are read as, in f32.
+    pub fn mean_embedding(&self) -> Vec<f32> {
+        values(self.text_model.embeddings.token_embedding.weight.val().inner().cast(DType::F32).mean_dim(0))
+    }
+
     /// The number of vectors and their width.
     fn check_vectors(&self, first: u32, vectors: &TensorData) -> Result<(usize, usize)> {
         let &[ids, dim] = &vectors.shape()[..] else {
@@ -50,6 +88,10 @@ impl ClipTextModel {
     }
 }
 
+fn values(row: Tensor<2>) -> Vec<f32> {
+    row.cast(DType::F32).into_data().iter().collect()
+}
+
 fn wrong(value: String, expected: String) -> Error {
     Error::InvalidValue { field: "learned embedding", value, expected }
 }
@@ -58,7 +100,7 @@ fn wrong(value: String, expected: String) -> Error {
 mod tests {
     use super::*;
     use crate::ClipTextConfig;
-    use burn::tensor::{Device, Int};
+    use burn::tensor::Device;
 
     fn encoder() -> ClipTextModel {
         let config = ClipTextConfig {
@@ -95,6 +137,20 @@ mod tests {
             assert!(encoder.encode(&ids, &Device::flex()).is_ok());
             assert!(encoder.encode(&[vec![size as u32]], &Device::flex()).is_err());
         }
+    }
+
+    #[test]
+    fn vectors_under_training_read_as_those_of_the_vocabulary() {
+        let encoder = encoder();
+        let ids = Tensor::<2, Int>::from_data([[0i64, 5, 1, 6, 4]], &Device::flex());
+        let grown = encoder.clone().with_embeddings(5, &vectors()).expect("good").forward(ids.clone());
+        let beside = encoder.forward_with(ids, 5, Tensor::from_data(vectors(), &Device::flex()));
+        let difference = (grown.last_hidden_state - beside.last_hidden_state).abs().max().into_scalar::<f32>();
+        assert!(difference <= 1e-6, "{difference}");
+        assert_eq!(encoder.embedding(2).expect("known"), row(&encoder, 2).try_to_vec::<f32>().expect("f32"));
+        assert!(encoder.embedding(5).is_err());
+        let mean: f32 = (0..5).map(|id| encoder.embedding(id).expect("known")[1]).sum::<f32>() / 5.0;
+        assert!((encoder.mean_embedding()[1] - mean).abs() < 1e-6);
     }
 
     #[test]

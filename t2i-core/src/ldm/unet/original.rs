@@ -1,10 +1,8 @@
-//! The UNet's layers under the names of the original code: the way back from diffusers' names.
-//!
-//! The way there is `ldm/unet.rs`, where a whole checkpoint says how its blocks are laid out; here the model does.
+//! The way back: from diffusers' names of layers to the original ones. How the blocks are laid out, the model says.
 
 /// How many layers each level has, and where it has more than residual layers.
 #[derive(Debug, PartialEq)]
-pub(super) struct Layout {
+pub(crate) struct ModelLayout {
     down: Vec<Level>,
     up: Vec<Level>,
     middle_attends: bool,
@@ -17,9 +15,9 @@ struct Level {
     attends: bool,
 }
 
-impl Layout {
+impl ModelLayout {
     /// The layout of a model with layers at these paths.
-    pub(super) fn of<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         let mut layout = Self { down: Vec::new(), up: Vec::new(), middle_attends: false };
         for path in paths {
             match path.split('.').collect::<Vec<_>>().as_slice() {
@@ -62,7 +60,7 @@ fn see(levels: &mut Vec<Level>, level: &str, rest: &[&str]) {
 }
 
 /// The original path of the layer that diffusers calls `path`.
-pub(super) fn original(path: &str, layout: &Layout) -> Option<String> {
+pub(crate) fn original(path: &str, layout: &ModelLayout) -> Option<String> {
     let parts: Vec<_> = path.split('.').collect();
     Some(match parts.as_slice() {
         ["conv_in"] => "input_blocks.0.0".to_owned(),
@@ -85,7 +83,7 @@ fn embedding(layer: &str) -> Option<&'static str> {
     }
 }
 
-fn down(layout: &Layout, level: usize, rest: &[&str]) -> Option<String> {
+fn down(layout: &ModelLayout, level: usize, rest: &[&str]) -> Option<String> {
     let block = |layer: &str| Some(layout.input(level, layer.parse().ok()?));
     Some(match rest {
         ["resnets", layer, inner] => format!("input_blocks.{}.0.{}", block(layer)?, resnet(inner)?),
@@ -97,7 +95,7 @@ fn down(layout: &Layout, level: usize, rest: &[&str]) -> Option<String> {
     })
 }
 
-fn middle(layout: &Layout, rest: &[&str]) -> Option<String> {
+fn middle(layout: &ModelLayout, rest: &[&str]) -> Option<String> {
     Some(match rest {
         ["resnets", "0", inner] => format!("middle_block.0.{}", resnet(inner)?),
         ["resnets", "1", inner] => {
@@ -108,7 +106,7 @@ fn middle(layout: &Layout, rest: &[&str]) -> Option<String> {
     })
 }
 
-fn up(layout: &Layout, level: usize, rest: &[&str]) -> Option<String> {
+fn up(layout: &ModelLayout, level: usize, rest: &[&str]) -> Option<String> {
     let block = |layer: &str| Some(layout.output(level, layer.parse().ok()?));
     Some(match rest {
         ["resnets", layer, inner] => format!("output_blocks.{}.0.{}", block(layer)?, resnet(inner)?),
@@ -148,7 +146,7 @@ mod tests {
             "up_blocks.0.upsamplers.0.conv",
             "up_blocks.1.resnets.2.conv1",
         ];
-        let layout = Layout::of(paths.into_iter());
+        let layout = ModelLayout::of(paths.into_iter());
         let name = |path| original(path, &layout).expect("a layer");
         assert_eq!(name("conv_in"), "input_blocks.0.0");
         assert_eq!(name("down_blocks.0.resnets.1.conv1"), "input_blocks.2.0.in_layers.2");
