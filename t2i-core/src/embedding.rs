@@ -104,7 +104,8 @@ impl Layout {
     fn of(path: &Path, weights: &Weights) -> Result<Self> {
         let names: Vec<_> = weights.names().collect();
         let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let xl = |name: &&str| XL.iter().find(|(xl, _)| xl == name).map(|(_, part)| (Some(*part), (*name).to_owned()));
+        let of_xl = XL.iter().filter(|(name, _)| names.contains(name));
+        let of_xl: Vec<_> = of_xl.map(|(name, part)| (Some(*part), (*name).to_owned())).collect();
         let (token, tensors): (_, Vec<_>) = match names.as_slice() {
             [] => return Err(Error::corrupt(path, "holds no tensors")),
             names if names.contains(&A1111[0]) => {
@@ -112,7 +113,7 @@ impl Layout {
                 (name.unwrap_or_else(stem), vec![(None, A1111[0].to_owned())])
             }
             names if names.contains(&"emb_params") => (stem(), vec![(None, "emb_params".to_owned())]),
-            names if names.iter().any(|name| xl(name).is_some()) => (stem(), names.iter().filter_map(xl).collect()),
+            _ if !of_xl.is_empty() => (stem(), of_xl),
             [name] if looks_like_a_word(name) => ((*name).to_owned(), vec![(None, (*name).to_owned())]),
             _ => return Err(foreign(path, &names)),
         };

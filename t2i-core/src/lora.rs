@@ -111,7 +111,9 @@ impl Lora {
                 Some(alpha) => alpha / change.rank as f64,
                 None => self.configs.scale(part, &layer.path, change.rank),
             };
-            scaled.insert(layer.path.clone(), (change, strength * scale));
+            if strength * scale != 0.0 {
+                scaled.insert(layer.path.clone(), (change, strength * scale));
+            }
         }
         let change = |path: &str, device: &Device| {
             let (change, factor) = scaled.get(path)?;

@@ -5,7 +5,6 @@ mod golden;
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use golden::values::gradients;
@@ -72,13 +71,13 @@ impl Case {
         let learner = values.load(learner, FloatDType::F32).expect("of these shapes");
         let loss = frozen.loss(&learner, &self.lesson(frozen)).expect("a loss");
         let found = GradientsParams::from_grads(loss.backward(), &learner);
-        let found = gradients(&(learner,), &["learner"], &found);
+        let found = gradients(&learner, &found);
         let (loss, expected) = (f64::from(loss.into_scalar::<f32>()), self.json["loss"].as_f64().expect("a loss"));
         assert!((loss - expected).abs() <= 1e-4 * expected, "{loss} is not {expected}");
         assert_eq!(found.len(), names.len());
         for (own, name) in names {
             let expected = self.tensors.values(&self.key(&format!("grad/{name}")));
-            let found = &found[&format!("learner.{own}")];
+            let found = &found[own];
             let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
             for (found, expected) in found.iter().zip(&expected) {
                 assert!(
