@@ -150,7 +150,7 @@ fn train<L: Learner>(options: &Options, frozen: &Frozen, lessons: &Lessons, lear
         let report = training.step(|learner, step| frozen.loss(learner, &lessons.at(frozen, step)))?;
         display.see(&report).map_err(Error::io("stderr"))?;
         let last = training.steps() == options.steps || display.wants_to_stop();
-        if let Some(state) = options.state.as_ref().filter(|_| last || training.steps() % 100 == 0) {
+        if let Some(state) = options.state.as_ref().filter(|_| last || training.steps().is_multiple_of(100)) {
             training.save(state, &recipe(options))?;
         }
     }
