@@ -104,19 +104,20 @@ impl Layout {
     fn of(path: &Path, weights: &Weights) -> Result<Self> {
         let names: Vec<_> = weights.names().collect();
         let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let of_xl = XL.iter().filter(|(name, _)| names.contains(name));
-        let of_xl: Vec<_> = of_xl.map(|(name, part)| (Some(*part), (*name).to_owned())).collect();
-        let (token, tensors): (_, Vec<_>) = match names.as_slice() {
+        let xl = |name: &&str| XL.iter().find(|(xl, _)| xl == name).map(|(_, part)| (Some(*part), (*name).to_owned()));
+        let (token, mut tensors): (_, Vec<_>) = match names.as_slice() {
             [] => return Err(Error::corrupt(path, "holds no tensors")),
             names if names.contains(&A1111[0]) => {
                 let name = is_pickle(path).then(|| pickled_text(path, "name")).flatten();
                 (name.unwrap_or_else(stem), vec![(None, A1111[0].to_owned())])
             }
             names if names.contains(&"emb_params") => (stem(), vec![(None, "emb_params".to_owned())]),
-            _ if !of_xl.is_empty() => (stem(), of_xl),
+            names if names.iter().any(|name| xl(name).is_some()) => (stem(), names.iter().filter_map(xl).collect()),
             [name] if looks_like_a_word(name) => ((*name).to_owned(), vec![(None, (*name).to_owned())]),
             _ => return Err(foreign(path, &names)),
         };
+        // The first text encoder first, whatever its tensor is called.
+        tensors.sort();
         let used = |name: &&str| tensors.iter().any(|(_, used)| used == name) || *name == A1111[1];
         let unused: Vec<_> = names.iter().filter(|name| !used(name)).map(|name| (*name).to_owned()).collect();
         match unused.is_empty() {

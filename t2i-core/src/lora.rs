@@ -111,15 +111,14 @@ impl Lora {
                 Some(alpha) => alpha / change.rank as f64,
                 None => self.configs.scale(part, &layer.path, change.rank),
             };
-            if strength * scale != 0.0 {
-                scaled.insert(layer.path.clone(), (change, strength * scale));
-            }
+            scaled.insert(layer.path.clone(), (change, strength * scale));
         }
         let change = |path: &str, device: &Device| {
             let (change, factor) = scaled.get(path)?;
             Some(change.product(device) * *factor)
         };
-        Ok(merge::add(module, change))
+        // Even a change of nothing would lay the weights out anew, and products of them would round in another way.
+        Ok(if strength == 0.0 { module } else { merge::add(module, change) })
     }
 
     /// The layers that the changes of a part are for.

@@ -89,6 +89,7 @@ fn weights_keep_their_type_and_whether_they_are_trained() {
     let frozen = lora.merge(Part::Unet, trained.clone().no_grad(), 1.0).expect("merged");
     assert!(!frozen.conv_in.weight.val().is_require_grad());
     let merged = lora.merge(Part::Unet, trained, 1.0).expect("merged");
+    assert!(merged.conv_in.weight.val().is_require_grad());
     // A weight that is the result of something has no gradient of its own.
     let gradients = merged.conv_in.weight.val().sum().backward();
     assert!(merged.conv_in.weight.val().grad(&gradients).is_some());
