@@ -267,6 +267,7 @@ fn a_word_that_cannot_be_new_is_refused() {
     let mut new =
         |token: &str, vectors, initial| field(Word::new(&mut frozen, token, vectors, initial).expect_err(token));
     assert_eq!(new("<|endoftext|>", 1, None), "token");
+    assert_eq!(new("horse", 1, None), "token");
     assert_eq!(new("<word>", 0, None), "token");
     assert_eq!(new("<word>", 1, Some("astronaut lighthouse")), "initial token");
     assert_eq!(new("<word>", 1, Some("")), "initial token");
@@ -287,6 +288,9 @@ fn what_makes_no_lesson_is_refused() {
     {
         assert!(matches!(Lessons::new(&frozen, pictures, "x", templates, batch, 0), Err(Error::InvalidValue { .. })));
     }
+    let odd = read_pictures(folder.path(), 30, frozen.device()).expect("pictures");
+    let error = Lessons::new(&frozen, odd, "x", templates(), 1, 0).expect_err("no whole cells");
+    assert!(matches!(&error, Error::InvalidValue { field: "size", value, .. } if value == "30"), "{error}");
     assert!(matches!(LowRank::new(&frozen, &[Part::Unet], 0, 0), Err(Error::InvalidValue { field: "rank", .. })));
     assert!(LowRank::new(&frozen, &[Part::TextEncoder2], 1, 0).is_err());
 }

@@ -52,13 +52,13 @@ impl Prior {
     /// Pictures of which `prompt` is said, and how much they count beside those of the lesson.
     ///
     /// # Errors
-    /// If `weight` is negative or no number.
+    /// If `weight` is negative or no number; if the pictures do not fit the codec.
     pub fn new(frozen: &Frozen, pictures: Vec<Picture>, prompt: &str, weight: f64) -> Result<Self> {
         if !(weight >= 0.0 && weight.is_finite()) {
             let expected = "a finite number, 0 or more".to_owned();
             return Err(Error::InvalidValue { field: "prior weight", value: weight.to_string(), expected });
         }
-        let latents = pictures.into_iter().map(|picture| frozen.encode(picture.pixels)).collect();
+        let latents = pictures.into_iter().map(|picture| frozen.encode(picture.pixels)).collect::<Result<_>>()?;
         Ok(Self { latents, prompt: prompt.to_owned(), weight })
     }
 }
@@ -67,7 +67,7 @@ impl Lessons {
     /// `batch` of these pictures at each step, chosen by `seed`; what is said of them has `word` in place of `{}`.
     ///
     /// # Errors
-    /// If there is no picture or no template, or the batch is 0.
+    /// If there is no picture or no template, or the batch is 0; if the pictures do not fit the codec.
     pub fn new(
         frozen: &Frozen,
         pictures: Vec<Picture>,
@@ -83,8 +83,8 @@ impl Lessons {
                 return Err(Error::InvalidValue { field, value: "0".to_owned(), expected: "1 or more".to_owned() });
             }
         }
-        let shown = |picture: Picture| Shown { latent: frozen.encode(picture.pixels), caption: picture.caption };
-        let pictures = pictures.into_iter().map(shown).collect();
+        let shown = |picture: Picture| Ok(Shown { latent: frozen.encode(picture.pixels)?, caption: picture.caption });
+        let pictures = pictures.into_iter().map(shown).collect::<Result<_>>()?;
         Ok(Self { word: word.to_owned(), templates, pictures, prior: None, batch, seed })
     }
 
