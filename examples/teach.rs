@@ -52,7 +52,7 @@ struct Options {
     /// LoRA: a folder of pictures of other things of the kind, which the model shall not forget
     #[arg(long, value_name = "DIR", requires_all = ["lora", "prior_prompt"])]
     prior_images: Option<PathBuf>,
-    /// LoRA: what those pictures show
+    /// LoRA: what those of them show that have no caption
     #[arg(long, value_name = "TEXT", requires = "prior_images")]
     prior_prompt: Option<String>,
     /// LoRA: how much those pictures count
