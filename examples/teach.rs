@@ -144,7 +144,7 @@ fn lessons(options: &Options, frozen: &Frozen) -> Result<Lessons> {
 /// Trains until the last step, and shows how it goes.
 fn train<L: Learner>(options: &Options, frozen: &Frozen, lessons: &Lessons, learner: L, rate: f64) -> Result<L> {
     let learning_rate = LearningRate::constant(options.learning_rate.unwrap_or(rate));
-    let mut training = Training::new(learner, TrainingConfig { learning_rate, ..TrainingConfig::default() });
+    let mut training = Training::new(learner, TrainingConfig { learning_rate, ..TrainingConfig::default() })?;
     if let Some(state) = &options.state {
         training.resume(state, &recipe(options))?;
     }

@@ -180,7 +180,7 @@ fn a_lesson_says_what_pictures_show_and_is_the_same_when_asked_for_again() {
 
 fn training<L: Learner>(learner: L, rate: f64) -> Training<L> {
     let learning_rate = LearningRate::constant(rate);
-    Training::new(learner, TrainingConfig { learning_rate, ..TrainingConfig::default() })
+    Training::new(learner, TrainingConfig { learning_rate, ..TrainingConfig::default() }).expect("a sensible config")
 }
 
 fn steps<L: Learner>(training: &mut Training<L>, frozen: &Frozen, lessons: &Lessons, n: usize) {
