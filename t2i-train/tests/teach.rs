@@ -189,10 +189,10 @@ fn steps<L: Learner>(training: &mut Training<L>, frozen: &Frozen, lessons: &Less
     }
 }
 
-/// The mean loss of lessons that are not learned from.
+/// The mean loss of the lessons that are learned from.
 fn loss<L: Learner>(learner: &L, frozen: &Frozen, lessons: &Lessons) -> f64 {
     let loss = |step| frozen.loss(learner, &lessons.at(frozen, step)).expect("a loss").into_scalar::<f32>();
-    (1000..1016).map(|step| f64::from(loss(step))).sum::<f64>() / 16.0
+    (0..30).map(|step| f64::from(loss(step))).sum::<f64>() / 30.0
 }
 
 fn picture(prompt: &str, teach: impl FnOnce(&mut Pipeline)) -> TensorData {
