@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example teach -- --model PATH --images FOLDER --token "<name>" --output name.safetensors`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::tensor::FloatDType;
@@ -52,17 +52,17 @@ struct Options {
     /// LoRA: a folder of pictures of other things of the kind, which the model shall not forget
     #[arg(long, value_name = "DIR", requires_all = ["lora", "prior_prompt"])]
     prior_images: Option<PathBuf>,
-    /// LoRA: what those pictures show
+    /// LoRA: what those of them show that have no caption
     #[arg(long, value_name = "TEXT", requires = "prior_images")]
     prior_prompt: Option<String>,
     /// LoRA: how much those pictures count
     #[arg(long, default_value_t = 1.0, requires = "prior_images")]
     prior_weight: f64,
     /// Steps in all
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// The learning rate of AdamW [default: 5e-3 for a word, 1e-3 for a LoRA]
-    #[arg(long)]
+    #[arg(long, value_parser = learning_rate)]
     learning_rate: Option<f64>,
     /// Pictures a step
     #[arg(long, default_value_t = 4)]
@@ -100,6 +100,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    // Before hours are spent on a file that has no place.
+    let folder = options.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(folder).map_err(Error::io(folder))?;
     let device = t2i::device(&options.device)?.autodiff();
     let mut frozen = Frozen::load(&Checkpoint::open(&options.model)?, &device)?;
     let lessons = lessons(options, &frozen)?;
@@ -141,7 +144,7 @@ fn lessons(options: &Options, frozen: &Frozen) -> Result<Lessons> {
 /// Trains until the last step, and shows how it goes.
 fn train<L: Learner>(options: &Options, frozen: &Frozen, lessons: &Lessons, learner: L, rate: f64) -> Result<L> {
     let learning_rate = LearningRate::constant(options.learning_rate.unwrap_or(rate));
-    let mut training = Training::new(learner, TrainingConfig { learning_rate, ..TrainingConfig::default() });
+    let mut training = Training::new(learner, TrainingConfig { learning_rate, ..TrainingConfig::default() })?;
     if let Some(state) = &options.state {
         training.resume(state, &recipe(options))?;
     }
@@ -164,4 +167,8 @@ fn recipe(options: &Options) -> Value {
             "images": options.images, "prior_images": options.prior_images, "prior_prompt": options.prior_prompt,
             "prior_weight": options.prior_weight, "learning_rate": options.learning_rate, "batch": options.batch,
             "size": options.size, "seed": options.seed })
+}
+
+fn learning_rate(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite()).ok_or("must be above 0, as 1e-3".to_owned())
 }

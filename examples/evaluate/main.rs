@@ -84,27 +84,32 @@ fn run(args: &Args) -> Result<(), t2i::Error> {
         batch: args.batch as usize,
         bar: bar(KINDS.len() as u64 * 2 * args.prompts),
     };
-    let rows = rows(args, &pipeline, &ruler)?;
+    let mut table = Table { settings: args.settings(), concepts: library.concepts().len(), rows: Vec::new() };
+    show(&table.head());
+    fill(&mut table, args, &pipeline, &ruler)?;
     ruler.bar.finish_and_clear();
-    let table = Table { settings: args.settings(), concepts: library.concepts().len(), rows };
-    show(&table.markdown());
-    args.output.as_deref().map_or(Ok(()), |path| table.write(path))
+    show(&table.chance());
+    Ok(())
 }
 
-/// A row of the model for each kind, and a row of the codec alone.
-fn rows(args: &Args, pipeline: &Pipeline, ruler: &Ruler<'_>) -> Result<Vec<Row>, t2i::Error> {
+/// A row of the model for each kind, and a row of the codec alone. Each is shown and written as soon as it is there.
+fn fill(table: &mut Table, args: &Args, pipeline: &Pipeline, ruler: &Ruler<'_>) -> Result<(), t2i::Error> {
     let scenery = Scenery::new(ruler.library.concepts(), args.seed)?;
     let scenes = |kind: Kind| (0..args.prompts).map(|index| scenery.scene(kind, index)).collect::<Vec<_>>();
     let by_model = |first: u64, scenes: &[Scene]| generate(args, pipeline, ruler.library, first, scenes);
     let by_codec = |_, scenes: &[Scene]| ruler.features.through_the_codec(&ruler.renderings(scenes));
-    let mut rows = Vec::new();
+    let mut add = |row: Row| {
+        ruler.bar.suspend(|| show(&row.markdown()));
+        table.rows.push(row);
+        args.output.as_deref().map_or(Ok(()), |path| table.write(path))
+    };
     for kind in KINDS {
-        rows.push(ruler.measure(kind.name().to_owned(), &scenes(kind), by_model)?);
+        add(ruler.measure(kind.name().to_owned(), &scenes(kind), by_model)?)?;
     }
     for kind in KINDS {
-        rows.push(ruler.measure(format!("{}, through the codec", kind.name()), &scenes(kind), by_codec)?);
+        add(ruler.measure(format!("{}, through the codec", kind.name()), &scenes(kind), by_codec)?)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The pictures `first`, `first + 1`, ... of scenes, each `[3, size, size]`.
@@ -146,6 +151,6 @@ fn bar(pictures: u64) -> ProgressBar {
 }
 
 #[allow(clippy::print_stdout, reason = "the table is what the program is for")]
-fn show(table: &str) {
-    println!("{table}");
+fn show(lines: &str) {
+    println!("{lines}");
 }

@@ -37,22 +37,25 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn markdown(&self) -> String {
-        let head = "| prompts of | prompts | right object | right style | right background | Fréchet |\n\
-                    |---|---|---|---|---|---|\n";
-        let rows = self.rows.iter().map(|row| {
-            let shares = [row.objects, row.style, row.background].map(percent);
-            format!("| {} | {} | {} | {:.4} |\n", row.name, row.prompts, shares.join(" | "), row.frechet)
-        });
-        format!("{head}{}{}{}", rows.collect::<String>(), self.chance("one object", 1), self.chance("two objects", 2))
+    pub(crate) fn head(&self) -> String {
+        let Settings { model, steps, guidance, sampler, seed } = &self.settings;
+        let sampler = sampler.as_deref().unwrap_or("the model's sampler");
+        format!(
+            "{model}: {steps} steps of {sampler}, guidance {guidance}, seed {seed}; {} concepts to be told apart\n\n\
+             | prompts of | prompts | right object | right style | right background | Fréchet |\n\
+             |---|---|---|---|---|---|",
+            self.concepts
+        )
     }
 
-    /// What guessing would give.
-    fn chance(&self, name: &str, objects: i32) -> String {
-        let guess = |of: usize| 1.0 / of as f64;
-        let object = percent(guess(self.concepts).powi(objects));
-        let style = percent(guess(Style::ALL.len()).powi(objects));
-        format!("| {name}, by chance | | {object} | {style} | {} | |\n", percent(guess(Colour::ALL.len())))
+    /// Rows of what guessing would give.
+    pub(crate) fn chance(&self) -> String {
+        let guess = |of: usize, times: i32| percent((1.0 / of as f64).powi(times));
+        let row = |name: &str, objects: i32| {
+            let (object, style) = (guess(self.concepts, objects), guess(Style::ALL.len(), objects));
+            format!("| {name}, by chance | | {object} | {style} | {} | |", guess(Colour::ALL.len(), 1))
+        };
+        [row("one object", 1), row("two objects", 2)].join("\n")
     }
 
     /// # Errors
@@ -60,6 +63,13 @@ impl Table {
     pub(crate) fn write(&self, path: &Path) -> Result<(), t2i::Error> {
         let text = serde_json::to_string_pretty(self).map_err(|e| t2i::Error::corrupt(path, e))?;
         std::fs::write(path, text + "\n").map_err(t2i::Error::io(path))
+    }
+}
+
+impl Row {
+    pub(crate) fn markdown(&self) -> String {
+        let shares = [self.objects, self.style, self.background].map(percent).join(" | ");
+        format!("| {} | {} | {shares} | {:.4} |", self.name, self.prompts, self.frechet)
     }
 }
 

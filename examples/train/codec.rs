@@ -21,15 +21,23 @@ pub(crate) fn train(options: &Options) -> t2i::Result<()> {
     let codec = CodecConfig::from_options(Checkpoint::open(folder)?.options(Part::Vae)?)?.init(&device);
     let objective = CodecLoss::default();
     let weights = folder.join(Part::Vae.name()).join("diffusion_pytorch_model.safetensors");
-    let loss = |codec: &t2i::vae::Codec, step: u64| {
+    let cell = options.size / codec.factor();
+    let latent_shape = [options.batch, codec.latent_channels(), cell, cell];
+    let losses = |step: u64| {
         let first = step * options.batch as u64;
         let pictures = (first..first + options.batch as u64).flat_map(|i| library.render(&scenes.scene(i)));
         let shape = [options.batch, 3, options.size, options.size];
         let pixels = Tensor::<4>::from_data(TensorData::new(pictures.collect(), shape), &device);
-        let latent = codec.encode(pixels.clone()).mode();
-        let noise = step_noise(options.seed, step, latent.dims(), &device) * NOISE;
-        let decoded = codec.decode(latent.clone() + noise);
-        Ok(objective.forward(decoded, pixels) + spread(latent) * SPREAD)
+        let noise = step_noise(options.seed, step, latent_shape, &device) * NOISE;
+        let shards = pixels.chunk(options.shards, 0).into_iter().zip(noise.chunk(options.shards, 0));
+        let loss = |(pixels, noise): (Tensor<4>, Tensor<4>)| {
+            move |codec: &t2i::vae::Codec| {
+                let latent = codec.encode(pixels.clone()).mode();
+                let decoded = codec.decode(latent.clone() + noise);
+                Ok(objective.forward(decoded, pixels) + spread(latent) * SPREAD)
+            }
+        };
+        Ok(shards.map(loss).collect())
     };
-    options.run(codec, loss, |codec| export(&weights, codec))
+    options.run(codec, &[], losses, |codec| export(&weights, codec))
 }

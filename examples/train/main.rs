@@ -29,7 +29,7 @@ enum Part {
     /// Trains the image codec
     Codec(#[command(flatten)] run::Options),
     /// Trains UNet and text encoder, with a codec that is trained
-    Diffusion(#[command(flatten)] run::Options),
+    Diffusion(#[command(flatten)] diffusion::Options),
 }
 
 /// What every part is told.

@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Pictures a step
     #[arg(long, default_value_t = 32)]
     pub batch: usize,
+    /// Into how many parts a batch is split that are computed side by side: on a CPU as many as it has cores
+    #[arg(long, default_value_t = 1)]
+    pub shards: usize,
     /// The learning rate of AdamW
     #[arg(long, default_value_t = 1e-3)]
     pub learning_rate: f64,
@@ -64,50 +67,59 @@ impl Options {
         TrainingConfig { learning_rate, ema_decay: self.ema, ..TrainingConfig::default() }
     }
 
-    /// What has to be the same when a training is resumed. How it ends may be decided later.
-    fn recipe(&self) -> Value {
-        let (batch, seed, size) = (self.batch, self.seed, self.size);
-        json!({ "batch": batch, "learning_rate": self.learning_rate, "ema": self.ema, "seed": seed, "size": size,
-                "pairs": self.pairs })
+    fn check(&self) -> t2i::Result<()> {
+        let wrong = |field, value: u64, expected: &str| {
+            Err(t2i::Error::InvalidValue { field, value: value.to_string(), expected: expected.to_owned() })
+        };
+        match () {
+            () if self.batch == 0 => wrong("batch", 0, "at least 1"),
+            () if self.save_every == 0 => wrong("save-every", 0, "at least 1"),
+            () if self.shards == 0 || !self.batch.is_multiple_of(self.shards) => {
+                wrong("shards", self.shards as u64, "a divisor of the batch")
+            }
+            () => Ok(()),
+        }
     }
 
-    /// Trains until the last step. `loss` is told the model and the step, `export` gets the model with averaged
-    /// weights whenever the training is saved.
-    pub(crate) fn run<M: Module>(
+    /// What has to be the same when a training is resumed, with what is `special` to it. How it ends may be decided later.
+    fn recipe(&self, special: &[(&str, Value)]) -> Value {
+        let (batch, seed, size) = (self.batch, self.seed, self.size);
+        let mut recipe = json!({ "batch": batch, "learning_rate": self.learning_rate, "ema": self.ema, "seed": seed,
+                                 "size": size, "pairs": self.pairs });
+        special.iter().for_each(|(key, value)| recipe[*key] = value.clone());
+        recipe
+    }
+
+    /// Trains until the last step. `losses` is told the step and says what to compute side by side, `export` gets the
+    /// model with averaged weights whenever the training is saved.
+    pub(crate) fn run<M: Module + Sync, L: FnOnce(&M) -> t2i::Result<Tensor<1>> + Send>(
         &self,
         model: M,
-        mut loss: impl FnMut(&M, u64) -> t2i::Result<Tensor<1>>,
+        special: &[(&str, Value)],
+        mut losses: impl FnMut(u64) -> t2i::Result<Vec<L>>,
         export: impl Fn(&M) -> t2i::Result<()>,
     ) -> t2i::Result<()> {
-        if self.batch == 0 || self.save_every == 0 {
-            let (field, value) =
-                if self.batch == 0 { ("batch", self.batch as u64) } else { ("save-every", self.save_every) };
-            return Err(t2i::Error::InvalidValue {
-                field,
-                value: value.to_string(),
-                expected: "at least 1".to_owned(),
-            });
-        }
-        let mut training = Training::new(model, self.config());
-        if training.resume(&self.state, &self.recipe())? {
+        self.check()?;
+        let recipe = self.recipe(special);
+        let mut training = Training::new(model, self.config())?;
+        if training.resume(&self.state, &recipe)? {
             eprintln!("goes on after step {}", training.steps());
         }
         let mut display = Display::open(stderr(), self.steps, training.steps(), self.batch);
-        let mut losses = Losses::new(&self.state);
+        let mut curve = Curve::new(&self.state);
+        let save = |training: &Training<M>| {
+            training.save(&self.state, &recipe)?;
+            export(&training.averaged())
+        };
         while training.steps() < self.steps && !display.wants_to_stop() {
-            let report = training.step(&mut loss)?;
+            let report = training.step_in_shards(losses(training.steps())?)?;
             display.see(&report).map_err(t2i::Error::io("standard error"))?;
-            losses.keep(&report)?;
+            curve.keep(&report)?;
             if training.steps().is_multiple_of(self.save_every) {
-                self.save(&training, &export)?;
+                save(&training)?;
             }
         }
-        self.save(&training, &export)
-    }
-
-    fn save<M: Module>(&self, training: &Training<M>, export: impl Fn(&M) -> t2i::Result<()>) -> t2i::Result<()> {
-        training.save(&self.state, &self.recipe())?;
-        export(&training.averaged())
+        save(&training)
     }
 }
 
@@ -118,13 +130,13 @@ pub(crate) fn export<M: Module>(path: &Path, module: &M) -> t2i::Result<()> {
 }
 
 /// The losses of a training on disk, for the curve.
-struct Losses {
+struct Curve {
     path: PathBuf,
     mean: f64,
     count: u64,
 }
 
-impl Losses {
+impl Curve {
     /// Steps whose losses are one row.
     const EVERY: u64 = 20;
 

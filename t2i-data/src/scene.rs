@@ -69,22 +69,34 @@ impl Scene {
 }
 
 /// Names that take no article although they are no plurals.
-const UNCOUNTED: [&str; 14] = [
+const UNCOUNTED: [&str; 23] = [
     "bacon",
+    "bowling",
     "bread",
+    "broccoli",
     "butter",
     "champagne",
+    "cheese",
     "coffee",
     "coral",
     "corn",
     "dna",
     "fire",
     "garlic",
+    "luggage",
     "milk",
+    "money",
+    "paella",
     "popcorn",
+    "soap",
+    "soup",
     "spaghetti",
     "sushi",
+    "yarn",
 ];
+
+/// Beginnings that sound other than they are written: whether with a vowel.
+const SOUNDS: [(&str, bool); 3] = [("hour", true), ("ufo", false), ("uni", false)];
 
 /// "a" or "an" before a noun phrase, and neither before a plural or a substance.
 pub(crate) fn with_article(phrase: &str) -> String {
@@ -92,9 +104,14 @@ pub(crate) fn with_article(phrase: &str) -> String {
     let plural = noun.ends_with('s') && !noun.ends_with("ss") && !noun.ends_with("us");
     match phrase {
         _ if plural || UNCOUNTED.contains(&noun) => phrase.to_owned(),
-        _ if phrase.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {phrase}"),
+        _ if has_vowel_sound(phrase) => format!("an {phrase}"),
         _ => format!("a {phrase}"),
     }
+}
+
+fn has_vowel_sound(phrase: &str) -> bool {
+    let exception = SOUNDS.into_iter().find(|(start, _)| phrase.starts_with(start));
+    exception.map_or_else(|| phrase.starts_with(['a', 'e', 'i', 'o', 'u']), |(_, vowel)| vowel)
 }
 
 #[cfg(test)]
@@ -111,6 +128,11 @@ mod tests {
             ("compass", "a compass"),
             ("cactus", "a cactus"),
             ("cartoon bacon", "cartoon bacon"),
+            ("flying money", "flying money"),
+            ("unicorn", "a unicorn"),
+            ("umbrella", "an umbrella"),
+            ("ufo", "a ufo"),
+            ("hourglass", "an hourglass"),
         ];
         cases.into_iter().for_each(|(phrase, expected)| assert_eq!(with_article(phrase), expected));
     }

@@ -2,16 +2,17 @@
 //! <https://github.com/huggingface/diffusers/tree/58eb52c0803ea9af3abec60841c2a093bdf1f951>, with their tolerances. They
 //! are cited; nothing here was computed by this crate.
 //!
-//! What is not here: loops of one dimension, of a whole batch of timesteps at once, of custom timesteps, `test_switch`, which
-//! repeats a number, and that of `ipndm` (mean 2540529). It runs twice in a row. Its second run goes on with the directions of
-//! the first, and at pure noise divides what they are off by 1e-8; a sampler here begins anew where its levels rise.
+//! What is not here: loops of one dimension, of a whole batch of timesteps at once, of custom timesteps, and `test_switch`,
+//! which repeats a number.
 
 #![allow(clippy::unwrap_used)]
+
+use std::collections::VecDeque;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 use t2i_core::Options;
-use t2i_sched::{Level, Plan, Sampler, SchedulerConfig, SharedNoise};
+use t2i_sched::{Keep, Level, Memory, Plan, Prediction, Sampler, SchedulerConfig, SharedNoise, State};
 
 /// One assertion of one test.
 struct Published {
@@ -285,4 +286,45 @@ fn full_loops_end_where_those_of_diffusers_do() {
     }
     assert!(PUBLISHED.len() > 70);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), PUBLISHED.len(), failures.join("\n"));
+}
+
+/// The loop of `ipndm` runs twice, and its second run goes on with the directions of the first, which a sampler here does not
+/// do: it begins anew where its levels rise. So they are put into its memory, as of levels of pure noise, before which there
+/// are none. And its first step, which divides by the `alpha` of pure noise, is done here.
+#[test]
+fn the_second_run_of_ipndm_goes_on_with_the_directions_of_the_first() {
+    let json = json!({ "_class_name": "IPNDMScheduler", "num_train_timesteps": 1000 });
+    let config = SchedulerConfig::from_options(Options::from_json("published", json).unwrap()).unwrap();
+    let plan = config.plan(10).unwrap();
+    let mut sampler = config.sampler(&plan, &SharedNoise::seeded(0));
+    let x = run(&mut *sampler, &plan, config.prediction(), 0, dummy(|i| i).mul_scalar(plan.init_scale));
+
+    let mut state = State::default();
+    sampler.remember(&mut Memory::saving(&mut state));
+    let mut directions = VecDeque::<(Level, Tensor<4>)>::load("history", &state, &Device::flex()).unwrap();
+    assert_eq!(directions.len(), 4);
+    directions.iter_mut().for_each(|(level, _)| *level = plan.levels[0]);
+    // At pure noise the network's answer is not the direction: the latent is.
+    directions.push_front((plan.levels[0], x.clone()));
+    let weights = [55.0, -59.0, 37.0, -9.0].map(|weight| weight / 24.0);
+    let direction = directions.iter().zip(weights).map(|((_, e), weight)| e.clone().mul_scalar(weight));
+    let direction = direction.reduce(|a, b| a + b).unwrap();
+    let x0 = (x - direction.clone()).div_scalar(1e-8);
+    let x = x0.mul_scalar(plan.levels[1].alpha) + direction.mul_scalar(plan.levels[1].sigma);
+
+    directions.truncate(4);
+    directions.save("history", &mut state);
+    sampler.remember(&mut Memory::loading(&state, &Device::flex()));
+    let x = run(&mut *sampler, &plan, config.prediction(), 1, x);
+    let mean = f64::from(x.abs().mean().into_scalar::<f32>());
+    assert!((mean - 2540529.0).abs() < 10.0, "{mean}");
+}
+
+/// The steps from number `first` on.
+fn run(sampler: &mut dyn Sampler, plan: &Plan, prediction: Prediction, first: usize, mut x: Tensor<4>) -> Tensor<4> {
+    for pair in plan.levels[first..].windows(2) {
+        let denoise = |x: Tensor<4>, level| prediction.x0(model(x.clone(), plan.timestep(level)), x, level);
+        x = sampler.step(x, pair[0], pair[1], &mut { denoise });
+    }
+    x
 }

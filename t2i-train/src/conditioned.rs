@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use t2i_core::{Error, Result};
 use t2i_sched::Counter;
 use t2i_text::ClipTextModel;
 use t2i_unet::{Conditioning, UNet};
@@ -29,6 +30,31 @@ pub struct Batch {
     pub levels: SampledLevels,
     /// The token ids of each caption, all of one length.
     pub captions: Vec<Vec<u32>>,
+}
+
+impl Batch {
+    /// The batch in `parts` of equal size.
+    ///
+    /// # Errors
+    /// If its size is not a multiple of `parts`.
+    pub fn split(self, parts: usize) -> Result<Vec<Self>> {
+        let size = self.captions.len();
+        if parts == 0 || !size.is_multiple_of(parts) {
+            let expected = format!("a divisor of the {size} samples of a batch");
+            return Err(Error::InvalidValue { field: "shards", value: parts.to_string(), expected });
+        }
+        let each = size / parts;
+        let part = |i: usize| {
+            let range = i * each..(i + 1) * each;
+            Self {
+                x0: self.x0.clone().slice(range.clone()),
+                eps: self.eps.clone().slice(range.clone()),
+                levels: self.levels.slice(range.clone()),
+                captions: self.captions[range].to_vec(),
+            }
+        };
+        Ok((0..parts).map(part).collect())
+    }
 }
 
 impl Conditioned {

@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use t2i_core::{Error, Result};
+
 /// The learning rate at every step: a linear start, then constant or falling.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearningRate {
@@ -36,6 +38,25 @@ impl LearningRate {
     /// The same at every step.
     pub fn constant(peak: f64) -> Self {
         Self { peak, warmup: 0, decay: Decay::None }
+    }
+
+    /// That the peak is a rate, and that what falls has steps to fall in.
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |field, value: String, expected: String| Err(Error::InvalidValue { field, value, expected });
+        let start = match self.decay {
+            Decay::None => None,
+            Decay::Linear { from, to } => Some((from, to)),
+            Decay::Cosine { steps } => Some((self.warmup, steps)),
+        };
+        match start {
+            _ if !(self.peak.is_finite() && self.peak > 0.0) => {
+                wrong("learning rate", self.peak.to_string(), "a number above 0".to_owned())
+            }
+            Some((from, to)) if to <= from => {
+                wrong("end of the learning rate", to.to_string(), format!("after step {from}, where it begins to fall"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The rate of step number `step`, from 0.

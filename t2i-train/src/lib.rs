@@ -20,6 +20,7 @@ mod learning_rate;
 mod levels;
 mod loss;
 mod parameters;
+mod shards;
 mod state;
 pub mod teach;
 mod training;

@@ -39,3 +39,32 @@ fn nothing_is_left_after_the_end() {
         assert!([40, 41, 1000].iter().all(|step| rate.at(*step) == 0.0), "{decay:?}");
     }
 }
+
+#[test]
+fn rates_and_shares_that_are_none_are_refused() {
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+    use t2i_core::Error;
+    use t2i_train::{Training, TrainingConfig};
+
+    let sound = TrainingConfig::default();
+    let rate =
+        |peak, decay| TrainingConfig { learning_rate: LearningRate { peak, warmup: 10, decay }, ..sound.clone() };
+    let cases = [
+        ("learning rate", rate(0.0, Decay::None)),
+        ("learning rate", rate(f64::NAN, Decay::None)),
+        ("end of the learning rate", rate(1e-3, Decay::Linear { from: 9, to: 9 })),
+        ("end of the learning rate", rate(1e-3, Decay::Cosine { steps: 10 })),
+        ("beta 1", TrainingConfig { betas: [1.0, 0.9], ..sound.clone() }),
+        ("beta 2", TrainingConfig { betas: [0.9, -0.1], ..sound.clone() }),
+        ("ema decay", TrainingConfig { ema_decay: 1.0, ..sound.clone() }),
+        ("weight decay", TrainingConfig { weight_decay: f32::NAN, ..sound.clone() }),
+        ("max gradient", TrainingConfig { max_gradient: 0.0, ..sound.clone() }),
+    ];
+    let start = |config| Training::new(LinearConfig::new(1, 1).init(&Device::flex().autodiff()), config);
+    assert!(start(sound.clone()).is_ok());
+    for (name, config) in cases {
+        let error = start(config).err().unwrap_or_else(|| panic!("{name} is not refused"));
+        assert!(matches!(&error, Error::InvalidValue { field, .. } if *field == name), "{error}");
+    }
+}

@@ -30,7 +30,7 @@ fn model() -> Conditioned {
 }
 
 fn training() -> Training<Conditioned> {
-    Training::new(model(), TrainingConfig::default())
+    Training::new(model(), TrainingConfig::default()).expect("a sensible config")
 }
 
 fn step(training: &mut Training<Conditioned>) -> Result<Report> {

@@ -110,8 +110,20 @@ impl Frozen {
     ///
     /// # Shapes
     /// - pixels: in [-1, 1], `[batch, 3, height, width]`
-    pub fn encode(&self, pixels: Tensor<4>) -> Tensor<4> {
-        self.codec.encode(pixels).mode().detach()
+    ///
+    /// # Errors
+    /// If a side is not made of whole cells of the codec.
+    pub fn encode(&self, pixels: Tensor<4>) -> Result<Tensor<4>> {
+        let [_, _, height, width] = pixels.dims();
+        let factor = self.codec.factor();
+        match [height, width].into_iter().find(|side| *side == 0 || side % factor != 0) {
+            None => Ok(self.codec.encode(pixels).mode().detach()),
+            Some(side) => Err(Error::InvalidValue {
+                field: "size",
+                value: side.to_string(),
+                expected: format!("a multiple of {factor}, the cell of the codec"),
+            }),
+        }
     }
 
     /// The weighted squared errors of a lesson, summed. `[1]`

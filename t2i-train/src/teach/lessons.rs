@@ -43,23 +43,22 @@ struct Shown {
 /// [Ruiz et al. 2022](https://arxiv.org/abs/2208.12242), section 3.2
 #[derive(Debug, Clone)]
 pub struct Prior {
-    latents: Vec<Tensor<4>>,
+    pictures: Vec<Shown>,
     prompt: String,
     weight: f64,
 }
 
 impl Prior {
-    /// Pictures of which `prompt` is said, and how much they count beside those of the lesson.
+    /// Pictures of which `prompt` is said if they have no caption, and how much they count beside those of the lesson.
     ///
     /// # Errors
-    /// If `weight` is negative or no number.
+    /// If there is no picture; if `weight` is negative or no number; if the pictures do not fit the codec.
     pub fn new(frozen: &Frozen, pictures: Vec<Picture>, prompt: &str, weight: f64) -> Result<Self> {
         if !(weight >= 0.0 && weight.is_finite()) {
             let expected = "a finite number, 0 or more".to_owned();
             return Err(Error::InvalidValue { field: "prior weight", value: weight.to_string(), expected });
         }
-        let latents = pictures.into_iter().map(|picture| frozen.encode(picture.pixels)).collect();
-        Ok(Self { latents, prompt: prompt.to_owned(), weight })
+        Ok(Self { pictures: shown(frozen, pictures)?, prompt: prompt.to_owned(), weight })
     }
 }
 
@@ -67,7 +66,7 @@ impl Lessons {
     /// `batch` of these pictures at each step, chosen by `seed`; what is said of them has `word` in place of `{}`.
     ///
     /// # Errors
-    /// If there is no picture or no template, or the batch is 0.
+    /// If there is no picture or no template, or the batch is 0; if the pictures do not fit the codec.
     pub fn new(
         frozen: &Frozen,
         pictures: Vec<Picture>,
@@ -76,15 +75,9 @@ impl Lessons {
         batch: usize,
         seed: u64,
     ) -> Result<Self> {
-        for (field, none) in
-            [("pictures", pictures.is_empty()), ("templates", templates.is_empty()), ("batch", batch == 0)]
-        {
-            if none {
-                return Err(Error::InvalidValue { field, value: "0".to_owned(), expected: "1 or more".to_owned() });
-            }
-        }
-        let shown = |picture: Picture| Shown { latent: frozen.encode(picture.pixels), caption: picture.caption };
-        let pictures = pictures.into_iter().map(shown).collect();
+        at_least_one("templates", templates.len())?;
+        at_least_one("batch", batch)?;
+        let pictures = shown(frozen, pictures)?;
         Ok(Self { word: word.to_owned(), templates, pictures, prior: None, batch, seed })
     }
 
@@ -113,14 +106,31 @@ impl Lessons {
             latents.push(shown.latent.clone());
         }
         if let Some(prior) = &self.prior {
-            latents.extend((0..self.batch).map(|_| chosen(&prior.latents, &mut random).clone()));
-            captions.resize(2 * self.batch, prior.prompt.clone());
+            for _ in 0..self.batch {
+                let shown = chosen(&prior.pictures, &mut random);
+                captions.push(shown.caption.as_ref().unwrap_or(&prior.prompt).clone());
+                latents.push(shown.latent.clone());
+            }
             weights.resize(2 * self.batch, prior.weight * each);
         }
         let x0 = Tensor::cat(latents, 0);
         let eps = step_noise(self.seed, step, x0.dims(), frozen.device());
         let levels = frozen.levels().sample(captions.len(), &mut random);
         Lesson { x0, eps, levels, captions, weights }
+    }
+}
+
+/// The latents of pictures, beside what is said of them.
+fn shown(frozen: &Frozen, pictures: Vec<Picture>) -> Result<Vec<Shown>> {
+    at_least_one("pictures", pictures.len())?;
+    let shown = |picture: Picture| Ok(Shown { latent: frozen.encode(picture.pixels)?, caption: picture.caption });
+    pictures.into_iter().map(shown).collect()
+}
+
+fn at_least_one(field: &'static str, count: usize) -> Result<()> {
+    match count {
+        0 => Err(Error::InvalidValue { field, value: "0".to_owned(), expected: "1 or more".to_owned() }),
+        _ => Ok(()),
     }
 }
 

@@ -28,11 +28,13 @@ impl Word {
     /// `initial`, a word that the model knows, or as the mean of all.
     ///
     /// # Errors
-    /// If the word exists; if there are no vectors; if `initial` is not one token of each encoder.
+    /// If the word exists, or a prompt reads it as one token already; if there are no vectors; if `initial` is not one
+    /// token of each encoder.
     pub fn new(frozen: &mut Frozen, token: &str, vectors: usize, initial: Option<&str>) -> Result<Self> {
         let device = frozen.device().clone();
         let mut word = Self { vectors: Vec::new(), token: token.to_owned(), first: Vec::new() };
         for encoder in frozen.encoders_mut() {
+            check_new(encoder, token)?;
             let start = initial_vector(encoder, initial)?;
             word.first.push(encoder.tokenizer.add_word(token, vectors)?);
             let start = Tensor::<1>::from_data(TensorData::from(start.as_slice()), (&device, DType::F32));
@@ -61,6 +63,18 @@ impl Learner for Word {
 
     fn unet(&self, unet: &UNet) -> UNet {
         unet.clone()
+    }
+}
+
+/// To learn another meaning of a word that the model knows would take the old one away.
+fn check_new(encoder: &TextEncoder, token: &str) -> Result<()> {
+    match encoder.tokenizer.encode(token)[..] {
+        [_, _, _] => Err(Error::InvalidValue {
+            field: "token",
+            value: format!("`{token}`"),
+            expected: "a word that the model does not know, as `<name>`".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 
