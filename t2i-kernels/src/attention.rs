@@ -15,8 +15,8 @@ mod tile;
 
 use rayon::prelude::*;
 
-pub use self::heads::{Heads, Layout};
 use self::forward::Task;
+pub use self::heads::{Heads, Layout};
 use crate::arch::dispatch;
 
 /// What is added to the scores before the softmax.

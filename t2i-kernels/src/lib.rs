@@ -8,6 +8,7 @@ mod conv;
 mod math;
 mod matmul;
 pub mod norm;
+pub mod ops;
 mod parallel;
 mod scratch;
 pub mod softmax;

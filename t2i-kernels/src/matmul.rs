@@ -8,12 +8,12 @@ mod packed;
 
 use rayon::prelude::*;
 
-pub use self::{pack::Matrix, packed::PackedMatrix};
 pub(crate) use self::{
     microkernel::{Block, Start, Tile},
     pack::packed_len,
     packed::{PackedLeft, pack_parallel},
 };
+pub use self::{pack::Matrix, packed::PackedMatrix};
 use crate::scratch::with_scratch;
 
 /// Length of the sums between two stores of the result.

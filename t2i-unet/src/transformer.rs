@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Identity, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use t2i_kernels::ops::{geglu, group_norm};
 
 use crate::attention::{CrossAttention, CrossAttentionConfig};
 
@@ -92,7 +92,7 @@ impl Transformer {
     /// - context: `[batch, tokens, context_dim]`
     pub(crate) fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
-        let pixels = self.norm.forward(x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
+        let pixels = group_norm(&self.norm, x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
         // pixels: [batch, height * width, channels]
         let mut h = self.proj_in.forward(pixels);
         for block in &self.transformer_blocks {
@@ -128,9 +128,7 @@ impl FeedForward {
 
 impl GeGlu {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let h = self.proj.forward(x);
-        let half = h.dims()[2] / 2;
-        h.clone().narrow(2, 0, half) * gelu(h.narrow(2, half, half))
+        geglu(self.proj.forward(x))
     }
 }
 

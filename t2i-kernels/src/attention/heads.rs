@@ -28,7 +28,7 @@ impl<'a> Heads<'a> {
     ///
     /// If a size is 0 or `data` has another length.
     pub fn new(data: &'a [f32], shape: [usize; 4], layout: Layout) -> Self {
-        assert_eq!(data.len(), shape.iter().product(), "attention: the length of data is not its shape's");
+        assert_eq!(data.len(), shape.iter().product::<usize>(), "attention: the length of data is not its shape's");
         Self::with_strides(data, shape, layout.strides(shape))
     }
 

@@ -55,9 +55,19 @@ impl Conv2d {
     pub fn forward(&self, x: &[f32], [height, width]: [usize; 2], bias: Option<&[f32]>, out: &mut [f32]) {
         let size = self.inputs * height * width;
         assert!(size > 0 && !x.is_empty(), "a convolution of nothing");
-        assert!(x.len().is_multiple_of(size), "{} values are no pictures [{}, {height}, {width}]", x.len(), self.inputs);
+        assert!(
+            x.len().is_multiple_of(size),
+            "{} values are no pictures [{}, {height}, {width}]",
+            x.len(),
+            self.inputs
+        );
         let [high, wide] = self.window.output([height, width]);
-        assert_eq!(out.len(), x.len() / size * self.outputs() * high * wide, "the result of {} pictures", x.len() / size);
+        assert_eq!(
+            out.len(),
+            x.len() / size * self.outputs() * high * wide,
+            "the result of {} pictures",
+            x.len() / size
+        );
         assert!(bias.is_none_or(|bias| bias.len() == self.outputs()), "the bias has {} values", self.outputs());
         let (weight, inputs, picture) = (&self.weight, self.inputs, [height, width]);
         if self.window == Window::square(3, 1, 1) {

@@ -1,0 +1,173 @@
+//! The kernels' gradients in Burn's autodiff.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend};
+
+use super::{KernelGradients, Kernels, Norm};
+
+/// A function of one tensor, and its gradient.
+trait Unary: Clone + Copy + Send + std::fmt::Debug + 'static {
+    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B>;
+    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B>;
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Silu;
+
+#[derive(Debug, Clone, Copy)]
+struct Geglu;
+
+impl Unary for Silu {
+    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        B::silu(x)
+    }
+
+    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::silu_backward(x, grad)
+    }
+}
+
+impl Unary for Geglu {
+    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        B::geglu(x)
+    }
+
+    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::geglu_backward(x, grad)
+    }
+}
+
+#[derive(Debug)]
+struct UnaryStep<F>(F);
+
+impl<B: KernelGradients, F: Unary> Backward<B, 1> for UnaryStep<F> {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        if let [Some(x)] = ops.parents {
+            grads.register::<B>(x.id, self.0.backward::<B>(ops.state, grad));
+        }
+    }
+}
+
+fn unary<B: KernelGradients, C: CheckpointStrategy, F: Unary>(
+    f: F,
+    x: FloatTensor<Autodiff<B, C>>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (x, node) = x.into_parts();
+    match UnaryStep(f).prepare::<C>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(x.clone(), f.forward::<B>(x)),
+        OpsKind::UnTracked(prep) => prep.finish(f.forward::<B>(x)),
+    }
+}
+
+#[derive(Debug)]
+struct NormStep;
+
+impl<B: KernelGradients> Backward<B, 3> for NormStep {
+    type State = (Norm, [FloatTensor<B>; 3], f64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (norm, inputs, epsilon) = ops.state;
+        let gradients = B::norm_backward(norm, inputs, epsilon, grad);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+fn norm<B: KernelGradients, C: CheckpointStrategy>(
+    norm: Norm,
+    inputs: [FloatTensor<Autodiff<B, C>>; 3],
+    epsilon: f64,
+) -> FloatTensor<Autodiff<B, C>> {
+    let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] = inputs.map(|input| input.into_parts());
+    let forward = |x, gamma, beta| match norm {
+        Norm::Group(groups) => B::group_norm_of(x, gamma, beta, groups, epsilon),
+        Norm::GroupSilu(groups) => B::group_norm_silu(x, gamma, beta, groups, epsilon),
+    };
+    match NormStep.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let state = (norm, [x.clone(), gamma.clone(), beta.clone()], epsilon);
+            prep.finish(state, forward(x, gamma, beta))
+        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(x, gamma, beta)),
+    }
+}
+
+#[derive(Debug)]
+struct Conv3x3Step;
+
+impl<B: KernelGradients> Backward<B, 3> for Conv3x3Step {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x, weight], [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::conv3x3_x_backward(weight, grad.clone()));
+        }
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, B::conv3x3_weight_backward(x, grad.clone()));
+        }
+        if let Some(node) = bias_node {
+            grads.register::<B>(node.id, sum_over_pixels::<B>(grad));
+        }
+    }
+}
+
+/// `[batch, channels, height, width] -> [channels]`
+fn sum_over_pixels<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
+    use burn::backend::TensorMetadata;
+    let shape = grad.shape();
+    let [batch, channels, pixels] = [shape[0], shape[1], shape[2] * shape[3]];
+    let sums = B::float_sum_dim(B::float_reshape(grad, [batch, channels, pixels].into()), 2);
+    let sums = B::float_sum_dim(B::float_reshape(sums, [batch, channels].into()), 0);
+    B::float_reshape(sums, [channels].into())
+}
+
+impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        unary::<B, C, _>(Silu, x)
+    }
+
+    fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        unary::<B, C, _>(Geglu, x)
+    }
+
+    fn group_norm_of(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        norm::<B, C>(Norm::Group(groups), [x, gamma, beta], epsilon)
+    }
+
+    fn group_norm_silu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        norm::<B, C>(Norm::GroupSilu(groups), [x, gamma, beta], epsilon)
+    }
+
+    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(x, x_node), (weight, weight_node), (bias, bias_node)] = [x, weight, bias].map(|input| input.into_parts());
+        match Conv3x3Step.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::conv3x3(x, weight, bias)),
+            OpsKind::UnTracked(prep) => prep.finish(B::conv3x3(x, weight, bias)),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Tensors of Flex as slices, for the kernels.
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Shape, TensorData};
+use burn_flex::FlexTensor;
+
+use super::{KernelGradients, Kernels, Norm};
+use crate::{Conv2d, Window, activation, conv3x3_weight_gradient, norm};
+
+impl Kernels for Flex {
+    fn silu(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        filled(x.layout().shape().clone(), |out| activation::silu(values(&x), out))
+    }
+
+    fn geglu(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let mut shape = x.layout().shape().clone();
+        let last = shape.num_dims() - 1;
+        shape[last] /= 2;
+        let n = shape[last];
+        filled(shape, |out| activation::geglu(values(&x), n, out))
+    }
+
+    fn group_norm_of(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
+        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+        let flat = planes(&x);
+        filled(x.layout().shape().clone(), |out| {
+            norm::group_norm(values(&x), flat, groups, values(&gamma), values(&beta), epsilon as f32, out);
+        })
+    }
+
+    fn group_norm_silu(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
+        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+        let flat = planes(&x);
+        filled(x.layout().shape().clone(), |out| {
+            norm::group_norm_silu(values(&x), flat, groups, values(&gamma), values(&beta), epsilon as f32, out);
+        })
+    }
+
+    fn conv3x3(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+        let conv = Conv2d::new(values(&weight), matrix(&weight), window());
+        convolve(&conv, &x, Some(values(&bias)))
+    }
+}
+
+impl KernelGradients for Flex {
+    fn silu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        filled(x.layout().shape().clone(), |out| activation::silu_backward(values(&x), values(&grad), out))
+    }
+
+    fn geglu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let shape = x.layout().shape().clone();
+        let n = shape[shape.num_dims() - 1] / 2;
+        filled(shape, |out| activation::geglu_backward(values(&x), n, values(&grad), out))
+    }
+
+    fn norm_backward(norm: Norm, inputs: [FlexTensor; 3], epsilon: f64, grad: FlexTensor) -> [FlexTensor; 3] {
+        let [x, gamma, beta] = inputs.map(|input| input.to_contiguous());
+        let grad = grad.to_contiguous();
+        let [x_, gamma_, beta_, grad] = [&x, &gamma, &beta, &grad].map(values);
+        let epsilon = epsilon as f32;
+        let mut gradients = None;
+        let dx = filled(x.layout().shape().clone(), |out| {
+            gradients = Some(match norm {
+                Norm::Group(groups) => norm::group_norm_backward(x_, planes(&x), groups, gamma_, epsilon, grad, out),
+                Norm::GroupSilu(groups) => {
+                    norm::group_norm_silu_backward(x_, planes(&x), groups, gamma_, beta_, epsilon, grad, out)
+                }
+            });
+        });
+        let gradients = gradients.expect("the closure has run");
+        let channels = |values: Vec<f32>| {
+            let n = values.len();
+            FlexTensor::from_data(TensorData::new(values, [n]))
+        };
+        [dx, channels(gradients.gamma), channels(gradients.beta)]
+    }
+
+    fn conv3x3_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let weight = weight.to_contiguous();
+        convolve(&Conv2d::backward(values(&weight), matrix(&weight), window()), &grad, None)
+    }
+
+    fn conv3x3_weight_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let [[_, inputs, height, width], [_, outputs, ..]] = [&x, &grad].map(pictures);
+        filled(Shape::new([outputs, inputs, 3, 3]), |out| {
+            conv3x3_weight_gradient(values(&x), values(&grad), [outputs, inputs], [height, width], out);
+        })
+    }
+}
+
+fn window() -> Window {
+    Window::square(3, 1, 1)
+}
+
+fn convolve(conv: &Conv2d, x: &FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
+    let x = x.to_contiguous();
+    let [batch, _, height, width] = pictures(&x);
+    filled(Shape::new([batch, conv.outputs(), height, width]), |out| {
+        conv.forward(values(&x), [height, width], bias, out);
+    })
+}
+
+/// The values of a tensor that lies in one piece.
+fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("f32 in one piece")
+}
+
+/// A tensor that `write` fills.
+fn filled(shape: Shape, write: impl FnOnce(&mut [f32])) -> FloatTensor<Flex> {
+    let mut values = vec![0.0; shape.num_elements()];
+    write(&mut values);
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// `[batch, channels, height, width]`
+fn pictures(x: &FlexTensor) -> [usize; 4] {
+    let shape = x.layout().shape();
+    [shape[0], shape[1], shape[2], shape[3]]
+}
+
+/// `[batch, channels, height * width]`
+fn planes(x: &FlexTensor) -> [usize; 3] {
+    let [batch, channels, height, width] = pictures(x);
+    [batch, channels, height * width]
+}
+
+/// `[outputs, inputs]` of a kernel.
+fn matrix(weight: &FlexTensor) -> [usize; 2] {
+    let [outputs, inputs, ..] = pictures(weight);
+    [outputs, inputs]
+}
