@@ -80,19 +80,44 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// One panel, where the values of a column lie side by side: 8 rows at a time, so that the lines of the panel that
-    /// are written stay near.
+    /// One panel, where the values of a row do not lie side by side: some rows at a time, which stay in the first cache
+    /// while one column after another is written.
     fn transpose(self, width: usize, panel: &mut [f32]) {
-        for (block, to) in panel.chunks_mut(8 * width).enumerate() {
-            let rows = to.len() / width;
-            for j in 0..self.cols {
-                let at = j * self.col_step + block * 8 * self.row_step;
-                let from = &self.values[at..];
-                for (to, i) in to[j..].iter_mut().step_by(width).zip(0..rows) {
-                    *to = from[i * self.row_step];
+        for (i, to) in panel.chunks_mut(ROWS * width).enumerate() {
+            let block = self.row_range(i * ROWS, to.len() / width);
+            for j in (0..self.cols).step_by(4) {
+                let columns = block.col_range(j, 4.min(self.cols - j));
+                match columns.four() {
+                    Some(four) => write_four(four, width, &mut to[j..]),
+                    None => columns.write_all(width, &mut to[j..]),
                 }
             }
         }
+    }
+
+    /// The columns, if there are four whose values lie side by side.
+    fn four(self) -> Option<[&'a [f32]; 4]> {
+        let column = |j| &self.values[j * self.col_step..][..self.rows];
+        (self.cols == 4 && self.row_step == 1).then(|| [0, 1, 2, 3].map(column))
+    }
+
+    /// The values, row by row.
+    fn write_all(self, width: usize, to: &mut [f32]) {
+        for (i, to) in to.chunks_mut(width).enumerate() {
+            for (j, to) in to.iter_mut().enumerate().take(self.cols) {
+                *to = self.values[i * self.row_step + j * self.col_step];
+            }
+        }
+    }
+}
+
+/// Rows of a panel that are transposed at a time.
+const ROWS: usize = 64;
+
+fn write_four([a, b, c, d]: [&[f32]; 4], width: usize, to: &mut [f32]) {
+    let values = a.iter().zip(b).zip(c.iter().zip(d));
+    for (to, ((a, b), (c, d))) in to.chunks_mut(width).zip(values) {
+        to[..4].copy_from_slice(&[*a, *b, *c, *d]);
     }
 }
 

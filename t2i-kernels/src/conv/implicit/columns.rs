@@ -17,7 +17,7 @@ pub(super) struct Columns<'a> {
 
 /// Outputs side by side in a row of the result.
 struct Run {
-    /// The first one's place in the panels.
+    /// The first one's place among the pixels.
     slot: usize,
     count: usize,
     y: usize,
@@ -34,26 +34,26 @@ impl<'a> Columns<'a> {
     pub(super) fn pack(&self, picture: usize, pixels: Range<usize>, k: Range<usize>, panels: &mut [f32]) {
         let [high, wide] = self.window.kernel;
         let [height, width] = self.picture;
-        let unit = Tile::here().cols;
-        for (panel, first) in panels.chunks_mut(k.len() * unit).zip(pixels.clone().step_by(unit)) {
-            let runs = self.runs(first..(first + unit).min(pixels.end));
-            for (k, to) in k.clone().zip(panel.chunks_exact_mut(unit)) {
-                let (channel, ky, kx) = (k / (high * wide), k / wide % high, k % wide);
-                let plane = &self.x[(picture * self.inputs + channel) * height * width..][..height * width];
-                for run in &runs {
-                    self.copy(plane, run, [ky, kx], &mut to[run.slot..run.slot + run.count]);
-                }
+        let (unit, count) = (Tile::here().cols, k.len());
+        let runs = self.runs(pixels, unit);
+        for (i, k) in k.enumerate() {
+            let (channel, ky, kx) = (k / (high * wide), k / wide % high, k % wide);
+            let plane = &self.x[(picture * self.inputs + channel) * height * width..][..height * width];
+            for run in &runs {
+                let at = (run.slot / unit * count + i) * unit + run.slot % unit;
+                self.copy(plane, run, [ky, kx], &mut panels[at..at + run.count]);
             }
         }
     }
 
-    fn runs(&self, pixels: Range<usize>) -> Vec<Run> {
+    /// The pixels in runs, none of which leaves its row or its panel.
+    fn runs(&self, pixels: Range<usize>, unit: usize) -> Vec<Run> {
         let mut runs = Vec::new();
         let mut at = pixels.start;
         while at < pixels.end {
-            let (y, x) = (at / self.width, at % self.width);
-            let count = (self.width - x).min(pixels.end - at);
-            runs.push(Run { slot: at - pixels.start, count, y, x });
+            let (slot, y, x) = (at - pixels.start, at / self.width, at % self.width);
+            let count = (self.width - x).min(unit - slot % unit).min(pixels.end - at);
+            runs.push(Run { slot, count, y, x });
             at += count;
         }
         runs
@@ -80,10 +80,20 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Copies every `stride`-th value.
 #[inline]
 fn copy_strided(from: &[f32], stride: usize, to: &mut [f32]) {
-    match stride {
-        1 => to.copy_from_slice(&from[..to.len()]),
+    match (stride, to.as_chunks_mut::<PART>()) {
+        // A whole panel's width on most CPUs: so few values are copied in place, not by a call.
+        (1, ([part], [])) => part.copy_from_slice(&from[..PART]),
+        (1, ([first, second], [])) => {
+            first.copy_from_slice(&from[..PART]);
+            second.copy_from_slice(&from[PART..2 * PART]);
+        }
+        (1, _) => to.copy_from_slice(&from[..to.len()]),
         _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
     }
 }
+
+/// Values that are copied in place.
+const PART: usize = 16;
