@@ -19,15 +19,7 @@ use crate::{
 /// # Panics
 ///
 /// If a size is 0, `groups` does not divide the channels, or a slice has another length than its shape.
-pub fn group_norm(
-    x: &[f32],
-    shape: [usize; 3],
-    groups: usize,
-    gamma: &[f32],
-    beta: &[f32],
-    eps: f32,
-    out: &mut [f32],
-) {
+pub fn group_norm(x: &[f32], shape: [usize; 3], groups: usize, gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
     forward(Identity, x, shape, groups, [gamma, beta], eps, out);
 }
 

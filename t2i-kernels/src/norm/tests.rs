@@ -70,7 +70,8 @@ fn groups() {
 fn layers() {
     each(|| {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        for (rows, n, mean) in [(0, 4, 0.0), (1, 1, 0.0), (5, 16, 0.0), (300, 77, 1e4), (9, 320, -3.0), (2, 5000, 1e4)] {
+        for (rows, n, mean) in [(0, 4, 0.0), (1, 1, 0.0), (5, 16, 0.0), (300, 77, 1e4), (9, 320, -3.0), (2, 5000, 1e4)]
+        {
             let x = draw(&mut rng, rows * n, mean, 0.1);
             let (gamma, beta) = (draw(&mut rng, n, 1.0, 0.5), draw(&mut rng, n, 0.0, 1.0));
             let mut y = vec![f32::NAN; rows * n];
