@@ -2,6 +2,10 @@
 //!
 //! | question | answer |
 //! |---|---|
+//! | `softmax(scale * q k^T + mask) v`? | [`attention`]: `attention::attention`, in either layout, with its gradient |
+//! | SiLU, GELU, GEGLU? | [`activation`] |
+//! | group norm, with SiLU or without; layer norm? | [`norm`] |
+//! | softmax of rows? | [`softmax`] |
 
 #![warn(missing_docs)]
 
