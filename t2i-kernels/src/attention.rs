@@ -5,6 +5,7 @@
 //! Here a lane of a vector is a query. So the numbers of keys and values need no arranging for lanes, whatever the
 //! width of a head; maxima and sums run down the keys, from one vector to the next; and only queries are padded.
 
+mod backward;
 mod forward;
 mod heads;
 mod pack;
@@ -12,6 +13,7 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod tiles;
 
 use rayon::prelude::*;
 
@@ -62,25 +64,114 @@ pub fn attention(
     layout: Layout,
     out: &mut [f32],
 ) {
-    check(&q, &k, &v, mask);
+    forward(Inputs { q, k, v, mask, scale }, layout, out, None);
+}
+
+/// What attention is a function of.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// `[batch, heads, lq, d]`.
+    pub q: Heads<'a>,
+    /// `[batch, heads, lk, d]`.
+    pub k: Heads<'a>,
+    /// `[batch, heads, lk, dv]`.
+    pub v: Heads<'a>,
+    /// What is added to the scores.
+    pub mask: Mask<'a>,
+    /// What the products of queries and keys are multiplied by.
+    pub scale: f32,
+}
+
+/// [`attention`], and what its gradient needs: the logarithm to base 2 of the sum of the weights of each query.
+///
+/// # Shapes
+///
+/// - out: as for [`attention`]
+/// - log_sums: `[batch, heads, lq]`
+///
+/// # Panics
+///
+/// As [`attention`], or if `log_sums` has another length than its shape.
+pub fn attention_saving(inputs: Inputs<'_>, layout: Layout, out: &mut [f32], log_sums: &mut [f32]) {
+    let q = inputs.q;
+    assert_eq!(log_sums.len(), q.batch * q.heads * q.tokens, "attention: log_sums is not [batch, heads, lq]");
+    forward(inputs, layout, out, Some(log_sums));
+}
+
+/// What [`attention_saving`] leaves for the gradient.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved<'a> {
+    /// `[batch, heads, lq, dv]`.
+    pub out: Heads<'a>,
+    /// `[batch, heads, lq]`.
+    pub log_sums: &'a [f32],
+}
+
+/// The gradients of [`attention`] for queries, keys and values, of that for its result. The weights are taken again
+/// ([Dao et al. 2022, algorithm 4](https://arxiv.org/abs/2205.14135)).
+///
+/// Work is split over examples and heads: one head of one example runs in one thread.
+///
+/// # Shapes
+///
+/// - grad: `[batch, heads, lq, dv]`
+/// - grads: as q, k and v, in the order that `layout` says
+///
+/// # Panics
+///
+/// As [`attention`], or if `saved` or `grad` is not of the shape of the result.
+pub fn attention_backward(
+    inputs: Inputs<'_>,
+    saved: Saved<'_>,
+    grad: Heads<'_>,
+    layout: Layout,
+    grads: [&mut [f32]; 3],
+) {
+    let Inputs { q, k, v, mask, scale } = inputs;
+    check(&inputs);
+    for x in [saved.out, grad] {
+        assert_eq!(x.shape(), [q.batch, q.heads, q.tokens, v.width], "attention: a gradient differs in shape");
+    }
+    assert_eq!(saved.log_sums.len(), q.batch * q.heads * q.tokens, "attention: log_sums is not [batch, heads, lq]");
+    let [dq, dk, dv] = grads;
+    for (x, of) in [(&dq, q), (&dk, k), (&dv, v)] {
+        assert_eq!(
+            x.len(),
+            of.shape().iter().product::<usize>(),
+            "attention: the length of a gradient is not its shape's"
+        );
+    }
+    let split = |x, of: Heads<'_>| layout.split(x, of.shape(), of.tokens);
+    let tasks = split(dq, q).into_iter().zip(split(dk, k).into_iter().zip(split(dv, v)));
+    let tasks: Vec<_> = tasks.zip(saved.log_sums.chunks_exact(q.tokens)).enumerate().collect();
+    tasks.into_par_iter().for_each(|(i, ((dq, (dk, dv)), log_sums))| {
+        let (b, h) = (i / q.heads, i % q.heads);
+        let rows = [q, k, v, saved.out, grad].map(|x| x.rows(b, h));
+        dispatch(backward::Task { rows, log_sums, mask: mask.of(b, k.tokens), scale, grads: [dq, dk, dv] });
+    });
+}
+
+fn forward(inputs: Inputs<'_>, layout: Layout, out: &mut [f32], log_sums: Option<&mut [f32]>) {
+    let Inputs { q, k, v, mask, scale } = inputs;
+    check(&inputs);
     assert_eq!(out.len(), q.batch * q.heads * q.tokens * v.width, "attention: the length of out is not its shape's");
     let size = block_size(&q, v.width);
-    let tasks = layout.split(out, [q.batch, q.heads, q.tokens, v.width], size);
-    let run = |(i, out): (usize, Vec<&mut [f32]>)| {
-        let blocks = q.tokens.div_ceil(size);
+    let blocks = q.tokens.div_ceil(size);
+    let mut log_sums = log_sums.into_iter().flat_map(|x| x.chunks_mut(q.tokens)).flat_map(|x| x.chunks_mut(size));
+    let tasks = layout.split(out, [q.batch, q.heads, q.tokens, v.width], size).into_iter();
+    let tasks: Vec<_> = tasks.map(|out| (out, log_sums.next())).enumerate().collect();
+    tasks.into_par_iter().for_each(|(i, (out, log_sums))| {
         let (b, h) = (i / blocks / q.heads, i / blocks % q.heads);
         let first = i % blocks * size;
         let rows = [q.rows(b, h).skip(first), k.rows(b, h), v.rows(b, h)];
-        dispatch(Task { rows, first, mask: mask.of(b, k.tokens), scale, out });
-    };
-    tasks.into_par_iter().enumerate().for_each(run);
+        dispatch(Task { rows, first, mask: mask.of(b, k.tokens), scale, out, log_sums });
+    });
 }
 
-/// The same for each of two calls: one head or many.
-fn check(q: &Heads<'_>, k: &Heads<'_>, v: &Heads<'_>, mask: Mask<'_>) {
+fn check(Inputs { q, k, v, mask, .. }: &Inputs<'_>) {
     assert_eq!((q.batch, q.heads, q.width), (k.batch, k.heads, k.width), "attention: q and k differ in shape");
     assert_eq!((k.batch, k.heads, k.tokens), (v.batch, v.heads, v.tokens), "attention: k and v differ in shape");
-    match mask {
+    match *mask {
         Mask::None | Mask::Causal => {}
         Mask::Scores(m) => assert_eq!(m.len(), q.tokens * k.tokens, "attention: the mask is not [lq, lk]"),
         Mask::Keys(m) => assert_eq!(m.len(), q.batch * k.tokens, "attention: the mask is not [batch, lk]"),

@@ -1,4 +1,14 @@
 //! The operations that cost the time of text-to-image models, fast on CPUs.
+//!
+//! | question | answer |
+//! |---|---|
+//! | what do networks call? | [`ops`]: operations on tensors of Burn, with gradients |
+//! | `softmax(scale * q k^T + mask) v`? | [`attention`], in either layout, with its gradient |
+//! | SiLU, GELU, GEGLU? | [`activation`] |
+//! | group norm, with SiLU or without; layer norm? | [`norm`] |
+//! | softmax of rows? | [`softmax`] |
+//! | convolution? | [`Conv2d`], and [`conv3x3_weight_gradient`] |
+//! | products of matrices? | [`linear`], [`matmul`] |
 
 pub mod activation;
 mod arch;

@@ -9,7 +9,7 @@ mod flex;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, DispatchTensor, backend_extension};
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, PaddingConfig2d};
+use burn::nn::{GroupNorm, LayerNorm, PaddingConfig2d};
 use burn::tensor::activation::gelu;
 use burn::tensor::{DType, Device, Tensor};
 
@@ -20,7 +20,7 @@ pub(crate) trait Kernels: Backend {
 
     fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    fn group_norm_of(
+    fn normalise_groups(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
@@ -37,6 +37,21 @@ pub(crate) trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn normalise_layer(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: usize,
+        sight: Sight,
+    ) -> FloatTensor<Self>;
 }
 
 /// The gradients of [`Kernels`], for a backend below autodiff.
@@ -56,6 +71,27 @@ pub(crate) trait KernelGradients: Kernels {
     fn conv3x3_x_backward(weight: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn conv3x3_weight_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The result, and what the gradient needs of the weights.
+    fn attention_saving(inputs: [FloatTensor<Self>; 3], heads: usize, sight: Sight) -> [FloatTensor<Self>; 2];
+
+    /// The gradients for queries, keys and values.
+    fn attention_backward(
+        inputs: [FloatTensor<Self>; 3],
+        saved: [FloatTensor<Self>; 2],
+        heads: usize,
+        sight: Sight,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3];
+}
+
+/// Which tokens a token sees in attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All of the context.
+    All,
+    /// Itself and those before it.
+    Past,
 }
 
 /// The normalisations.
@@ -63,6 +99,7 @@ pub(crate) trait KernelGradients: Kernels {
 pub(crate) enum Norm {
     Group(usize),
     GroupSilu(usize),
+    Layer,
 }
 
 /// `x * sigmoid(x)`.
@@ -100,7 +137,7 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
 /// If `x` has other channels than `norm`.
 pub fn group_norm(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let Some([gamma, beta]) = weights(norm, &x) else { return norm.forward(x) };
-    Tensor::from_dispatch(Dispatch::group_norm_of(x.into_dispatch(), gamma, beta, norm.num_groups, norm.epsilon))
+    Tensor::from_dispatch(Dispatch::normalise_groups(x.into_dispatch(), gamma, beta, norm.num_groups, norm.epsilon))
 }
 
 /// [`silu`] of [`group_norm`], in one pass.
@@ -144,6 +181,46 @@ pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
 fn is_3x3(conv: &Conv2d) -> bool {
     let padded = matches!(conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1));
     (conv.kernel_size, conv.stride, conv.dilation, conv.groups) == ([3, 3], [1, 1], [1, 1], 1) && padded
+}
+
+/// Normalisation over the last axis. [Ba et al. 2016](https://arxiv.org/abs/1607.06450)
+///
+/// # Shapes
+/// - x, output: `[batch, tokens, channels]`
+///
+/// # Panics
+/// If `x` has other channels than `norm`.
+pub fn layer_norm(norm: &LayerNorm, epsilon: f64, x: Tensor<3>) -> Tensor<3> {
+    let (gamma, beta) = (norm.gamma.val(), norm.beta.as_ref().map(|beta| beta.val()));
+    match beta {
+        Some(beta) if has_kernels(&x.device(), [x.dtype(), gamma.dtype()]) && x.dims()[2] == gamma.dims()[0] => {
+            let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+            Tensor::from_dispatch(Dispatch::normalise_layer(x, gamma, beta, epsilon))
+        }
+        _ => norm.forward(x),
+    }
+}
+
+/// Scaled dot-product attention of several heads, `softmax(q k^T / sqrt(dim)) v`, by a kernel; `None` where there is none.
+///
+/// # Shapes
+/// - query, output: `[batch, tokens, heads * dim]`
+/// - key, value: `[batch, context, heads * dim]`
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn attention(
+    query: &Tensor<3>,
+    key: &Tensor<3>,
+    value: &Tensor<3>,
+    heads: usize,
+    sight: Sight,
+) -> Option<Tensor<3>> {
+    if !has_kernels(&query.device(), [query, key, value].map(|x| x.dtype())) {
+        return None;
+    }
+    let [query, key, value] = [query, key, value].map(|x| x.clone().into_dispatch());
+    Some(Tensor::from_dispatch(Dispatch::attend(query, key, value, heads, sight)))
 }
 
 /// Whether tensors of these types have kernels there.

@@ -3,13 +3,15 @@
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Identity, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use t2i_kernels::ops::{geglu, group_norm};
+use t2i_kernels::ops::{geglu, group_norm, layer_norm};
 
 use crate::attention::{CrossAttention, CrossAttentionConfig};
 
 /// Epsilon of the transformer's group norm, which is not that of the residual layers.
 /// <https://github.com/huggingface/diffusers/blob/main/src/diffusers/models/transformers/transformer_2d.py>
 const GROUP_NORM_EPS: f64 = 1e-6;
+/// Epsilon of its layer norms, torch's default.
+const LAYER_NORM_EPS: f64 = 1e-5;
 
 /// What a [`Transformer`] looks like.
 pub(crate) struct TransformerConfig {
@@ -68,7 +70,7 @@ impl TransformerConfig {
     }
 
     fn init_block(&self, device: &Device) -> TransformerBlock {
-        let norm = || LayerNormConfig::new(self.channels).init(device);
+        let norm = || LayerNormConfig::new(self.channels).with_epsilon(LAYER_NORM_EPS).init(device);
         let source = if self.only_cross_attention { self.context_dim } else { self.channels };
         TransformerBlock {
             norm1: norm(),
@@ -105,11 +107,12 @@ impl Transformer {
 
 impl TransformerBlock {
     fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
-        let h = self.norm1.forward(x.clone());
+        let norm = |norm: &LayerNorm, x: &Tensor<3>| layer_norm(norm, LAYER_NORM_EPS, x.clone());
+        let h = norm(&self.norm1, &x);
         let source = if self.only_cross_attention { context.clone() } else { h.clone() };
         let x = self.attn1.forward(h, source) + x;
-        let x = self.attn2.forward(self.norm2.forward(x.clone()), context.clone()) + x;
-        self.ff.forward(self.norm3.forward(x.clone())) + x
+        let x = self.attn2.forward(norm(&self.norm2, &x), context.clone()) + x;
+        self.ff.forward(norm(&self.norm3, &x)) + x
     }
 }
 

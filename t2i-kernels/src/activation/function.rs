@@ -73,7 +73,7 @@ impl Function for Gelu {
 pub(crate) struct GeluTanh;
 
 /// `2 sqrt(2 / pi)`.
-const TANH: f32 = 1.595_769_1;
+const TANH: f32 = 1.595_769_2;
 /// The same times 0.044715.
 const TANH_CUBE: f32 = 0.071_354_814;
 

@@ -2,14 +2,16 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Mask, heads::Rows, pack, softmax, tile};
+use super::{
+    Mask,
+    heads::Rows,
+    pack, softmax, tile,
+    tiles::{Tiles, VECTORS},
+};
 use crate::buffers::Scratch;
 
 /// Keys of a block, at most. Their scores for a tile of queries fit the first cache.
-const KEYS: usize = 128;
-/// Vectors of queries in a tile. With 8 keys, or 8 columns of a value, they take 24 registers.
-const VECTORS: usize = 3;
-
+pub(super) const KEYS: usize = 128;
 /// Some queries of one head, and all of its keys.
 pub(super) struct Task<'a, 'o> {
     /// Queries, keys and values.
@@ -20,6 +22,8 @@ pub(super) struct Task<'a, 'o> {
     pub(super) scale: f32,
     /// A row for each query.
     pub(super) out: Vec<&'o mut [f32]>,
+    /// Where to leave, for each query, the logarithm to base 2 of the sum of its weights.
+    pub(super) log_sums: Option<&'o mut [f32]>,
 }
 
 impl WithSimd for Task<'_, '_> {
@@ -37,7 +41,7 @@ impl Task<'_, '_> {
     fn run<S: Simd, const M: usize>(mut self, simd: S) {
         let [q, k, v] = self.rows;
         let lanes = self.out.len().next_multiple_of(S::F32_LANES);
-        let stride = k.width.next_multiple_of(16) + 16;
+        let stride = pack::stride(k.width);
         let block = k.len.div_ceil(k.len.div_ceil(KEYS));
         let scores = block * VECTORS * S::F32_LANES;
         let lens = [lanes * q.width, lanes * v.width, 2 * lanes, scores, block * stride, block * v.width];
@@ -84,6 +88,10 @@ impl Task<'_, '_> {
             let x = &mut sums[t.start * v.width..][..t.lanes * v.width];
             normalise(simd, x, &sum[t.start..][..t.lanes]);
             pack::back(x, t.lanes, &mut self.out[t.start..][..t.len]);
+        }
+        for (to, (max, sum)) in self.log_sums.into_iter().flatten().zip(max.iter().zip(sum)) {
+            // Weights of a query that saw no key will be 0 again.
+            *to = if *sum == 0.0 { f32::INFINITY } else { max + sum.log2() };
         }
     }
 
@@ -144,38 +152,5 @@ impl<const N: usize, const M: usize> WithSimd for Sized<'_, N, M> {
         let factor = softmax::online(simd, scores, max, sum);
         let sums = S::as_mut_simd_f32s(step.sums).0.as_chunks_mut::<N>().0;
         tile::by_columns::<S, M, N>(simd, step.values, scores, factor, sums);
-    }
-}
-
-/// Tiles of up to three vectors, of nearly the same size.
-#[derive(Clone, Copy)]
-struct Tiles {
-    start: usize,
-    queries: usize,
-    lane: usize,
-}
-
-/// Queries `start..start + len`, in `lanes` lanes.
-struct Tile {
-    start: usize,
-    len: usize,
-    lanes: usize,
-}
-
-impl Tiles {
-    fn new(queries: usize, lane: usize) -> Self {
-        Self { start: 0, queries, lane }
-    }
-}
-
-impl Iterator for Tiles {
-    type Item = Tile;
-
-    fn next(&mut self) -> Option<Tile> {
-        let left = self.queries.saturating_sub(self.start).div_ceil(self.lane);
-        let lanes = left.div_ceil(left.div_ceil(VECTORS).max(1)) * self.lane;
-        let start = self.start;
-        self.start += lanes;
-        (left > 0).then(|| Tile { start, len: lanes.min(self.queries - start), lanes })
     }
 }

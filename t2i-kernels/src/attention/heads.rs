@@ -46,6 +46,11 @@ impl<'a> Heads<'a> {
         Self { data, batch, heads, tokens, width, strides }
     }
 
+    /// `[batch, heads, tokens, width]`.
+    pub(super) fn shape(&self) -> [usize; 4] {
+        [self.batch, self.heads, self.tokens, self.width]
+    }
+
     /// One head of one example.
     pub(super) fn rows(&self, batch: usize, head: usize) -> Rows<'a> {
         let start = batch * self.strides[0] + head * self.strides[1];

@@ -2,6 +2,11 @@
 
 use super::heads::Rows;
 
+/// From one row of keys to the next in a block. Rows of 1 KiB would lie in the same few sets of the first cache.
+pub(super) fn stride(width: usize) -> usize {
+    if width.is_multiple_of(256) { width + 16 } else { width }
+}
+
 /// Queries across the lanes: `out[c][lane] = rows[lane][c]`, zero in lanes without a query.
 ///
 /// # Shapes
@@ -57,5 +62,19 @@ pub(super) fn columns<const N: usize>(rows: Rows<'_>, out: &mut [f32]) {
             out[at(rows.width - rest.len(), n)..][..n].copy_from_slice(&rest[..n]);
             rest = &rest[n..];
         }
+    }
+}
+
+/// Rows with zeros after them, and rows of zeros up to `rows` of them.
+///
+/// # Shapes
+///
+/// `[len, from..from + width]` to `[rows, lanes]`
+#[inline(always)]
+pub(super) fn padded(rows: Rows<'_>, from: usize, width: usize, lanes: usize, out: &mut [f32]) {
+    for (i, to) in out.chunks_exact_mut(lanes).enumerate() {
+        let row = if i < rows.len { &rows.row(i)[from..from + width] } else { &[] };
+        to[..row.len()].copy_from_slice(row);
+        to[row.len()..].fill(0.0);
     }
 }

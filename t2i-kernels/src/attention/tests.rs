@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Heads, Layout, Mask, attention};
+use super::{Heads, Inputs, Layout, Mask, Saved, attention, attention_backward, attention_saving};
 use crate::arch::tests::each;
 
 /// Sizes of a case: batch, heads, queries, keys, width of queries and keys, width of values.
@@ -33,33 +33,43 @@ impl Case {
         out
     }
 
+    /// The weights of one query of one head of one example.
+    fn weights(&self, mask: Mask<'_>, layout: Layout, [b, i, t]: [usize; 3]) -> Vec<f64> {
+        let [_, h, lq, lk, d, _] = self.sizes;
+        let at = |n: usize, w: usize, t: usize, c: usize| match layout {
+            Layout::Heads => ((b * h + i) * n + t) * w + c,
+            Layout::Tokens => ((b * n + t) * h + i) * w + c,
+        };
+        let score = |j: usize| {
+            let dot: f64 =
+                (0..d).map(|c| f64::from(self.q[at(lq, d, t, c)]) * f64::from(self.k[at(lk, d, j, c)])).sum();
+            dot * f64::from(self.scale)
+                + match mask {
+                    Mask::None => 0.0,
+                    Mask::Causal => [0.0, f64::NEG_INFINITY][usize::from(j > t)],
+                    Mask::Scores(m) => f64::from(m[t * lk + j]),
+                    Mask::Keys(m) => f64::from(m[b * lk + j]),
+                }
+        };
+        let scores: Vec<f64> = (0..lk).map(score).collect();
+        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let p: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
+        let sum: f64 = p.iter().sum();
+        p.into_iter().map(|p| p / sum).collect()
+    }
+
     fn expected(&self, mask: Mask<'_>, layout: Layout) -> Vec<f32> {
-        let [b, h, lq, lk, d, dv] = self.sizes;
+        let [b, h, lq, lk, _, dv] = self.sizes;
         let at = |n: usize, w: usize, b: usize, i: usize, t: usize, c: usize| match layout {
             Layout::Heads => ((b * h + i) * n + t) * w + c,
             Layout::Tokens => ((b * n + t) * h + i) * w + c,
         };
         let mut out = vec![0.0; b * h * lq * dv];
         for (b, i, t) in (0..b).flat_map(|b| (0..h).flat_map(move |i| (0..lq).map(move |t| (b, i, t)))) {
-            let score = |j: usize| {
-                let dot: f64 = (0..d)
-                    .map(|c| f64::from(self.q[at(lq, d, b, i, t, c)]) * f64::from(self.k[at(lk, d, b, i, j, c)]))
-                    .sum();
-                dot * f64::from(self.scale)
-                    + match mask {
-                        Mask::None => 0.0,
-                        Mask::Causal => [0.0, f64::NEG_INFINITY][usize::from(j > t)],
-                        Mask::Scores(m) => f64::from(m[t * lk + j]),
-                        Mask::Keys(m) => f64::from(m[b * lk + j]),
-                    }
-            };
-            let scores: Vec<f64> = (0..lk).map(score).collect();
-            let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let p: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
-            let sum: f64 = p.iter().sum();
+            let p = self.weights(mask, layout, [b, i, t]);
             for c in 0..dv {
                 let dot: f64 = (0..lk).map(|j| p[j] * f64::from(self.v[at(lk, dv, b, i, j, c)])).sum();
-                out[at(lq, dv, b, i, t, c)] = (dot / sum) as f32;
+                out[at(lq, dv, b, i, t, c)] = dot as f32;
             }
         }
         out
@@ -161,4 +171,95 @@ fn nan_stays_where_it_is_now() {
     case.v[100 * 10 + 3] = f32::NAN;
     let got = case.run(Mask::None, Layout::Heads);
     assert!(got.iter().enumerate().all(|(i, x)| x.is_nan() == (i % 10 == 3)));
+}
+
+impl Case {
+    /// The gradients of q, k and v.
+    fn gradients(&self, mask: Mask<'_>, layout: Layout, grad: &[f32]) -> [Vec<f32>; 3] {
+        let [b, h, lq, lk, d, dv] = self.sizes;
+        let heads = |x, n, w| Heads::new(x, [b, h, n, w], layout);
+        let (q, k, v) = (heads(&self.q, lq, d), heads(&self.k, lk, d), heads(&self.v, lk, dv));
+        let inputs = Inputs { q, k, v, mask, scale: self.scale };
+        let (mut out, mut log_sums) = (vec![f32::NAN; b * h * lq * dv], vec![f32::NAN; b * h * lq]);
+        attention_saving(inputs, layout, &mut out, &mut log_sums);
+        assert_eq!(out, self.run(mask, layout));
+        let saved = Saved { out: heads(&out, lq, dv), log_sums: &log_sums };
+        let mut grads = [self.q.clone(), self.k.clone(), self.v.clone()];
+        attention_backward(inputs, saved, heads(grad, lq, dv), layout, grads.each_mut().map(|x| x.as_mut_slice()));
+        grads
+    }
+
+    /// The slope of `sum(grad * attention)` for each number of q, k and v, from the weights in f64.
+    fn expected_gradients(&self, mask: Mask<'_>, layout: Layout, grad: &[f32]) -> [Vec<f32>; 3] {
+        let [b, h, lq, lk, d, dv] = self.sizes;
+        let at = |n: usize, w: usize, b: usize, i: usize, t: usize, c: usize| match layout {
+            Layout::Heads => ((b * h + i) * n + t) * w + c,
+            Layout::Tokens => ((b * n + t) * h + i) * w + c,
+        };
+        let mut grads = [&self.q, &self.k, &self.v].map(|x| vec![0.0f64; x.len()]);
+        for (b, i, t) in (0..b).flat_map(|b| (0..h).flat_map(move |i| (0..lq).map(move |t| (b, i, t)))) {
+            let p = self.weights(mask, layout, [b, i, t]);
+            let dp = |j: usize| -> f64 {
+                (0..dv)
+                    .map(|c| f64::from(grad[at(lq, dv, b, i, t, c)]) * f64::from(self.v[at(lk, dv, b, i, j, c)]))
+                    .sum()
+            };
+            let dp: Vec<f64> = (0..lk).map(dp).collect();
+            let mean: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
+            for j in 0..lk {
+                let ds = p[j] * (dp[j] - mean) * f64::from(self.scale);
+                for c in 0..d {
+                    grads[0][at(lq, d, b, i, t, c)] += ds * f64::from(self.k[at(lk, d, b, i, j, c)]);
+                    grads[1][at(lk, d, b, i, j, c)] += ds * f64::from(self.q[at(lq, d, b, i, t, c)]);
+                }
+                for c in 0..dv {
+                    grads[2][at(lk, dv, b, i, j, c)] += p[j] * f64::from(grad[at(lq, dv, b, i, t, c)]);
+                }
+            }
+        }
+        grads.map(|x| x.into_iter().map(|x| x as f32).collect())
+    }
+}
+
+#[test]
+fn gradients() {
+    each(|| {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        for i in 0..24 {
+            let mut draw = |low: usize, high: usize| rng.random_range(low..=high);
+            let sizes = match i {
+                0 => [1, 1, 1, 1, 1, 1],
+                1 => [1, 2, 500, 77, 40, 40],
+                2 => [1, 1, 60, 150, 256, 256],
+                _ => [draw(1, 2), draw(1, 3), draw(1, 220), draw(1, 300), draw(1, 90), draw(1, 90)],
+            };
+            let case = Case::new(&mut rng, sizes);
+            let [b, h, lq, lk, _, dv] = sizes;
+            let grad: Vec<f32> = (0..b * h * lq * dv).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let scores: Vec<f32> = (0..lq * lk).map(|_| rng.random_range(-3.0..3.0)).collect();
+            let keys: Vec<f32> =
+                (0..b * lk).map(|j| if j % lk > 0 && rng.random() { f32::NEG_INFINITY } else { 0.5 }).collect();
+            let mask = [Mask::None, Mask::Causal, Mask::Scores(&scores), Mask::Keys(&keys)][i % 4];
+            let layout = [Layout::Heads, Layout::Tokens][i / 4 % 2];
+            let (got, expected) = (case.gradients(mask, layout, &grad), case.expected_gradients(mask, layout, &grad));
+            for ((got, expected), of) in got.iter().zip(&expected).zip(["q", "k", "v"]) {
+                // Of one key the gradient is 0 but for rounding.
+                let floor = [1e-5];
+                let expected: Vec<f32> = expected.iter().chain(&floor).copied().collect();
+                let got: Vec<f32> = got.iter().chain(&floor).copied().collect();
+                assert_near(&got, &expected, &format!("{of} of {sizes:?} {layout:?} {i}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn hidden_rows_have_no_gradient() {
+    each(|| {
+        let case = Case::new(&mut ChaCha8Rng::seed_from_u64(7), [1, 1, 20, 140, 8, 8]);
+        let hidden = vec![f32::NEG_INFINITY; 140];
+        for x in case.gradients(Mask::Keys(&hidden), Layout::Heads, &[1.0; 160]) {
+            assert!(x.iter().all(|&x| x == 0.0));
+        }
+    });
 }

@@ -108,8 +108,8 @@ impl<F: Function> WithSimd for GroupGradient<'_, F> {
             let part = c * pixels..(c + 1) * pixels;
             let slices = [&self.x[part.clone()], &self.grad[part]];
             self.sums[c] = through(simd, self.f, normalised, [gamma[c], beta[c]], slices, out);
-            for n in 0..2 {
-                means[n] += f64::from(gamma[c] * self.sums[c][n]) / self.x.len() as f64;
+            for (mean, sum) in means.iter_mut().zip(self.sums[c]) {
+                *mean += f64::from(gamma[c] * sum) / self.x.len() as f64;
             }
         }
         for ((x, out), gamma) in self.x.chunks_exact(pixels).zip(self.out.chunks_exact_mut(pixels)).zip(gamma) {

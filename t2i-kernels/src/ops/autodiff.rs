@@ -1,5 +1,6 @@
 //! The kernels' gradients in Burn's autodiff.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -7,7 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
-use super::{KernelGradients, Kernels, Norm};
+use super::{KernelGradients, Kernels, Norm, Sight};
 
 /// A function of one tensor, and its gradient.
 trait Unary: Clone + Copy + Send + std::fmt::Debug + 'static {
@@ -75,12 +76,11 @@ impl<B: KernelGradients> Backward<B, 3> for NormStep {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (norm, inputs, epsilon) = ops.state;
-        let gradients = B::norm_backward(norm, inputs, epsilon, grad);
-        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        register::<B, 3>(
+            grads,
+            ops.parents.map(|parent| parent.map(|node| node.id)),
+            B::norm_backward(norm, inputs, epsilon, grad),
+        );
     }
 }
 
@@ -91,8 +91,9 @@ fn norm<B: KernelGradients, C: CheckpointStrategy>(
 ) -> FloatTensor<Autodiff<B, C>> {
     let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] = inputs.map(|input| input.into_parts());
     let forward = |x, gamma, beta| match norm {
-        Norm::Group(groups) => B::group_norm_of(x, gamma, beta, groups, epsilon),
+        Norm::Group(groups) => B::normalise_groups(x, gamma, beta, groups, epsilon),
         Norm::GroupSilu(groups) => B::group_norm_silu(x, gamma, beta, groups, epsilon),
+        Norm::Layer => B::normalise_layer(x, gamma, beta, epsilon),
     };
     match NormStep.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
@@ -134,6 +135,36 @@ fn sum_over_pixels<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(sums, [channels].into())
 }
 
+#[derive(Debug)]
+struct AttentionStep;
+
+impl<B: KernelGradients> Backward<B, 3> for AttentionStep {
+    type State = ([FloatTensor<B>; 3], [FloatTensor<B>; 2], usize, Sight);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (inputs, saved, heads, sight) = ops.state;
+        register::<B, 3>(
+            grads,
+            ops.parents.map(|parent| parent.map(|node| node.id)),
+            B::attention_backward(inputs, saved, heads, sight, grad),
+        );
+    }
+}
+
+/// Gives gradients to those of the inputs that want them.
+fn register<B: Backend, const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    each: [FloatTensor<B>; N],
+) {
+    for (parent, grad) in parents.into_iter().zip(each) {
+        if let Some(parent) = parent {
+            grads.register::<B>(parent, grad);
+        }
+    }
+}
+
 impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn silu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         unary::<B, C, _>(Silu, x)
@@ -143,7 +174,7 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         unary::<B, C, _>(Geglu, x)
     }
 
-    fn group_norm_of(
+    fn normalise_groups(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
@@ -168,6 +199,34 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         match Conv3x3Step.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::conv3x3(x, weight, bias)),
             OpsKind::UnTracked(prep) => prep.finish(B::conv3x3(x, weight, bias)),
+        }
+    }
+
+    fn normalise_layer(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        norm::<B, C>(Norm::Layer, [x, gamma, beta], epsilon)
+    }
+
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: usize,
+        sight: Sight,
+    ) -> FloatTensor<Self> {
+        let [(q, q_node), (k, k_node), (v, v_node)] = [query, key, value].map(|input| input.into_parts());
+        match AttentionStep.prepare::<C>([q_node, k_node, v_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let inputs = [q, k, v];
+                let saved = B::attention_saving(inputs.clone(), heads, sight);
+                let out = saved[0].clone();
+                prep.finish((inputs, saved, heads, sight), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::attend(q, k, v, heads, sight)),
         }
     }
 }

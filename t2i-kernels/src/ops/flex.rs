@@ -5,7 +5,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 
-use super::{KernelGradients, Kernels, Norm};
+use super::{KernelGradients, Kernels, Norm, Sight};
+use crate::attention::{self, Heads, Inputs, Layout, Mask, Saved};
 use crate::{Conv2d, Window, activation, conv3x3_weight_gradient, norm};
 
 impl Kernels for Flex {
@@ -23,7 +24,7 @@ impl Kernels for Flex {
         filled(shape, |out| activation::geglu(values(&x), n, out))
     }
 
-    fn group_norm_of(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
+    fn normalise_groups(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
         let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
         let flat = planes(&x);
         filled(x.layout().shape().clone(), |out| {
@@ -43,6 +44,20 @@ impl Kernels for Flex {
         let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
         let conv = Conv2d::new(values(&weight), matrix(&weight), window());
         convolve(&conv, &x, Some(values(&bias)))
+    }
+
+    fn normalise_layer(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
+        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+        filled(x.layout().shape().clone(), |out| {
+            norm::layer_norm(values(&x), values(&gamma), values(&beta), epsilon as f32, out);
+        })
+    }
+
+    fn attend(query: FlexTensor, key: FlexTensor, value: FlexTensor, heads: usize, sight: Sight) -> FlexTensor {
+        let inputs = [query, key, value].map(|input| input.to_contiguous());
+        let Inputs { q, k, v, mask, scale } = attention_inputs(&inputs, heads, sight);
+        let shape = inputs[0].layout().shape().clone();
+        filled(shape, |out| attention::attention(q, k, v, mask, scale, Layout::Tokens, out))
     }
 }
 
@@ -68,6 +83,7 @@ impl KernelGradients for Flex {
         let dx = filled(x.layout().shape().clone(), |out| {
             gradients = Some(match norm {
                 Norm::Group(groups) => norm::group_norm_backward(x_, planes(&x), groups, gamma_, epsilon, grad, out),
+                Norm::Layer => norm::layer_norm_backward(x_, gamma_, epsilon, grad, out),
                 Norm::GroupSilu(groups) => {
                     norm::group_norm_silu_backward(x_, planes(&x), groups, gamma_, beta_, epsilon, grad, out)
                 }
@@ -93,6 +109,54 @@ impl KernelGradients for Flex {
             conv3x3_weight_gradient(values(&x), values(&grad), [outputs, inputs], [height, width], out);
         })
     }
+
+    fn attention_saving(inputs: [FlexTensor; 3], heads: usize, sight: Sight) -> [FlexTensor; 2] {
+        let inputs = inputs.map(|input| input.to_contiguous());
+        let shape = inputs[0].layout().shape().clone();
+        let [batch, tokens] = [shape[0], shape[1]];
+        let kernel = attention_inputs(&inputs, heads, sight);
+        let mut out = None;
+        let log_sums = filled(Shape::new([batch, heads, tokens]), |log_sums| {
+            out = Some(filled(shape, |out| attention::attention_saving(kernel, Layout::Tokens, out, log_sums)));
+        });
+        [out.expect("the closure has run"), log_sums]
+    }
+
+    fn attention_backward(
+        inputs: [FlexTensor; 3],
+        saved: [FlexTensor; 2],
+        heads: usize,
+        sight: Sight,
+        grad: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let inputs = inputs.map(|input| input.to_contiguous());
+        let ([out, log_sums], grad) = (saved, grad.to_contiguous());
+        let kernel = attention_inputs(&inputs, heads, sight);
+        let saved = Saved { out: heads_of(&out, heads), log_sums: values(&log_sums) };
+        let mut grads = inputs.each_ref().map(|input| vec![0.0; input.layout().shape().num_elements()]);
+        let slices = grads.each_mut().map(Vec::as_mut_slice);
+        attention::attention_backward(kernel, saved, heads_of(&grad, heads), Layout::Tokens, slices);
+        let shapes = inputs.each_ref().map(|input| input.layout().shape().clone());
+        let mut shapes = shapes.into_iter();
+        grads.map(|values| FlexTensor::from_data(TensorData::new(values, shapes.next().expect("as many"))))
+    }
+}
+
+/// Queries, keys and values, `[batch, tokens, heads * dim]` each.
+fn attention_inputs(inputs: &[FlexTensor; 3], heads: usize, sight: Sight) -> Inputs<'_> {
+    let [q, k, v] = inputs.each_ref().map(|input| heads_of(input, heads));
+    let mask = match sight {
+        Sight::All => Mask::None,
+        Sight::Past => Mask::Causal,
+    };
+    let width = inputs[0].layout().shape()[2] / heads;
+    Inputs { q, k, v, mask, scale: (width as f64).powf(-0.5) as f32 }
+}
+
+/// `[batch, tokens, heads * dim]`
+fn heads_of(x: &FlexTensor, heads: usize) -> Heads<'_> {
+    let shape = x.layout().shape();
+    Heads::new(values(x), [shape[0], heads, shape[1], shape[2] / heads], Layout::Tokens)
 }
 
 fn window() -> Window {

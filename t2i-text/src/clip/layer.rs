@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor};
-use t2i_core::nn::causal_attention;
+use t2i_core::nn::{Sight, multi_head_attention};
 
 use super::{Activation, ClipTextConfig};
 
@@ -66,14 +66,10 @@ impl Layer {
 impl Attention {
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, dim] = x.dims();
-        let split = |x: Tensor<3>| x.reshape([batch, tokens, self.heads, dim / self.heads]).swap_dims(1, 2);
-        let q = split(self.q_proj.forward(x.clone()));
-        let k = split(self.k_proj.forward(x.clone()));
-        let v = split(self.v_proj.forward(x));
-        // [batch, heads, tokens, dim / heads]
-        let x = causal_attention(q, k, v).swap_dims(1, 2).reshape([batch, tokens, dim]);
-        self.out_proj.forward(x)
+        let q = self.q_proj.forward(x.clone());
+        let k = self.k_proj.forward(x.clone());
+        let v = self.v_proj.forward(x);
+        self.out_proj.forward(multi_head_attention(q, k, v, self.heads, Sight::Past))
     }
 }
 
