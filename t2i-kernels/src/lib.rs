@@ -7,7 +7,5 @@ mod conv;
 mod matmul;
 mod scratch;
 
-pub use self::{
-    conv::{Conv2d, Window, conv3x3_weight_gradient},
-    matmul::{Matrix, PackedMatrix, linear, matmul},
-};
+pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
+pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};

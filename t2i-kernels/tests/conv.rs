@@ -46,7 +46,13 @@ fn winograd_is_the_plain_sum() {
             2 => [1, 40, 32, 32, 85],
             3 => [1, 700, 16, 16, 13],
             4 => [1, 3, 2, 131, 5],
-            _ => [rng.random_range(1..4), rng.random_range(1..9), rng.random_range(1..24), rng.random_range(1..40), rng.random_range(1..30)],
+            _ => [
+                rng.random_range(1..4),
+                rng.random_range(1..9),
+                rng.random_range(1..24),
+                rng.random_range(1..40),
+                rng.random_range(1..30),
+            ],
         };
         let (x, weight, bias) = (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * 9), numbers(&mut rng, o));
         let mut out = vec![0.0; b * o * h * w];
@@ -86,7 +92,8 @@ fn any_window_is_the_plain_sum() {
         }
         let [oh, ow] = window.output([h, w]);
         let [kh, kw] = window.kernel;
-        let (x, weight, bias) = (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * kh * kw), numbers(&mut rng, o));
+        let (x, weight, bias) =
+            (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * kh * kw), numbers(&mut rng, o));
         let mut out = vec![0.0; b * o * oh * ow];
         Conv2d::new(&weight, [o, c], window).forward(&x, [h, w], Some(&bias), &mut out);
         let e = error(&out, &plain(&x, &weight, &bias, [b, c, h, w, o], window));
@@ -110,10 +117,17 @@ fn nan_stays_nan() {
 }
 
 /// The gradient of `sum(out * dout)` with respect to the weight and to the picture.
-fn plain_gradients(x: &[f32], weight: &[f32], dout: &[f32], [b, c, h, wd, o]: [usize; 5], window: Window) -> [Vec<f64>; 2] {
+fn plain_gradients(
+    x: &[f32],
+    weight: &[f32],
+    dout: &[f32],
+    [b, c, h, wd, o]: [usize; 5],
+    window: Window,
+) -> [Vec<f64>; 2] {
     let ([oh, ow], [kh, kw]) = (window.output([h, wd]), window.kernel);
     let (mut dw, mut dx) = (vec![0.0; weight.len()], vec![0.0; x.len()]);
-    for i in 0..b * o * oh * ow {
+    assert_eq!(dout.len(), b * o * oh * ow);
+    for (i, d) in dout.iter().enumerate() {
         let (b, o, y0, x0) = (i / (o * oh * ow), i / (oh * ow) % o, i / ow % oh, i % ow);
         for c0 in 0..c {
             for k in 0..kh * kw {
@@ -121,8 +135,8 @@ fn plain_gradients(x: &[f32], weight: &[f32], dout: &[f32], [b, c, h, wd, o]: [u
                 let x1 = (x0 * window.stride[1] + k % kw).wrapping_sub(window.padding[1][0]);
                 if y < h && x1 < wd {
                     let (at, to) = (((b * c + c0) * h + y) * wd + x1, (o * c + c0) * kh * kw + k);
-                    dw[to] += f64::from(x[at]) * f64::from(dout[i]);
-                    dx[at] += f64::from(weight[to]) * f64::from(dout[i]);
+                    dw[to] += f64::from(x[at]) * f64::from(*d);
+                    dx[at] += f64::from(weight[to]) * f64::from(*d);
                 }
             }
         }
@@ -150,7 +164,8 @@ fn gradients_are_the_plain_sums() {
             }
         };
         let [oh, ow] = window.output([h, w]);
-        let (x, weight) = (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * window.kernel[0] * window.kernel[1]));
+        let (x, weight) =
+            (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * window.kernel[0] * window.kernel[1]));
         let dout = numbers(&mut rng, b * o * oh * ow);
         let [dw, dx] = plain_gradients(&x, &weight, &dout, [b, c, h, w, o], window);
         let mut got = vec![f32::NAN; x.len()];

@@ -55,7 +55,9 @@ fn operands_may_be_transposed_and_wide() {
         let want = plain(&a, &b, &vec![0.0; n], k);
         let mut out = vec![f32::NAN; m * n];
         let wide: Vec<f32> = a.chunks(k).flat_map(|row| row.iter().copied().chain([f32::NAN; 3])).collect();
-        for a in [Matrix::new(&a, m, k), Matrix::new(&transposed(&a, k), k, m).t(), Matrix::with_step(&wide, m, k, k + 3)] {
+        for a in
+            [Matrix::new(&a, m, k), Matrix::new(&transposed(&a, k), k, m).t(), Matrix::with_step(&wide, m, k, k + 3)]
+        {
             for b in [Matrix::new(&b, n, k).t(), Matrix::new(&transposed(&b, k), k, n)] {
                 matmul(a, b, &mut out);
                 assert!(error(&out, &want) < 1e-5, "{m} {k} {n}");

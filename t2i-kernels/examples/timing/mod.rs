@@ -1,7 +1,10 @@
 use std::time::{Duration, Instant};
 fn cpu() -> f64 {
-    std::fs::read_dir("/proc/self/task").unwrap().filter_map(|t| std::fs::read_to_string(t.unwrap().path().join("schedstat")).ok())
-        .map(|s| s.split(' ').next().unwrap().parse::<f64>().unwrap() * 1e-9).sum()
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|t| std::fs::read_to_string(t.unwrap().path().join("schedstat")).ok())
+        .map(|s| s.split(' ').next().unwrap().parse::<f64>().unwrap() * 1e-9)
+        .sum()
 }
 /// least wall, median wall, median CPU time of all threads; for about `secs`.
 pub fn measure(name: &str, flops: f64, torch_ms: f64, secs: f64, mut f: impl FnMut()) {
@@ -17,5 +20,13 @@ pub fn measure(name: &str, flops: f64, torch_ms: f64, secs: f64, mut f: impl FnM
     w.sort_by(f64::total_cmp);
     c.sort_by(f64::total_cmp);
     let (min, med, cpu) = (w[0], w[w.len() / 2], c[c.len() / 2]);
-    println!("{name:24} min {:8.3} ms ({:4.0} GF/s)  median {:8.3} ms  cpu/threads {:8.3} ms ({:.0} GF/s/core) torch {torch_ms} n {}", min * 1e3, flops / min / 1e9, med * 1e3, cpu * 1e3 / rayon::current_num_threads() as f64, flops / cpu / 1e9, w.len());
+    println!(
+        "{name:24} min {:8.3} ms ({:4.0} GF/s)  median {:8.3} ms  cpu/threads {:8.3} ms ({:.0} GF/s/core) torch {torch_ms} n {}",
+        min * 1e3,
+        flops / min / 1e9,
+        med * 1e3,
+        cpu * 1e3 / rayon::current_num_threads() as f64,
+        flops / cpu / 1e9,
+        w.len()
+    );
 }

@@ -51,6 +51,14 @@ pub(super) struct Winograd<'a> {
 }
 
 impl Winograd<'_> {
+    /// Whether there are enough tiles to fill vectors with, and to transform the kernels for.
+    pub(super) fn is_worth_it(batch: usize, [height, width]: [usize; 2]) -> bool {
+        let lanes = Tile::here().lanes;
+        let tiles = Grid { batch, height, width }.tiles().next_multiple_of(lanes);
+        // A transform of kernels takes about as long as the products of 12 tiles, in vectors of 16.
+        POINTS * (tiles + 3 * lanes / 4) < 9 * batch * (height * width).next_multiple_of(lanes)
+    }
+
     /// Writes the result, `out [batch, outputs, height, width]`.
     pub(super) fn forward(&self, out: &mut [f32]) {
         let [height, width] = self.picture;

@@ -35,13 +35,7 @@ impl<'a> Matrix<'a> {
 
     /// The transposed matrix, without a copy.
     pub fn t(self) -> Self {
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            row_step: self.col_step,
-            col_step: self.row_step,
-            ..self
-        }
+        Self { rows: self.cols, cols: self.rows, row_step: self.col_step, col_step: self.row_step, ..self }
     }
 
     /// How many rows.
