@@ -34,7 +34,7 @@ const POINTS: usize = 36;
 /// Values between two points. Without them the points of a tile would lie multiples of 4 KiB apart, for most numbers of
 /// channels, and push each other out of the first cache.
 const GAP: usize = 16;
-/// Most channels that are summed between two stores: their transformed kernels stay in the second cache.
+/// Most channels that are summed between two stores.
 const MOST_CHANNELS: usize = 320;
 /// Values of transformed input that are kept at a time, for all threads.
 const INPUT_VALUES: usize = 2 << 20;
