@@ -23,7 +23,5 @@ mod parallel;
 mod scratch;
 pub mod softmax;
 
-pub use self::{
-    conv::{Conv2d, Window, conv3x3_weight_gradient},
-    matmul::{Matrix, PackedMatrix, linear, matmul},
-};
+pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
+pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};

@@ -17,7 +17,7 @@ pub use self::{pack::Matrix, packed::PackedMatrix};
 use crate::scratch::with_scratch;
 
 /// Length of the sums between two stores of the result.
-pub(crate) const K_BLOCK: usize = 768;
+const K_BLOCK: usize = 768;
 /// Rows of the left operand that a thread packs at a time. They stay in the second cache.
 const M_BLOCK: usize = 144;
 /// Up to that many rows the threads share the columns instead of the rows.
@@ -128,7 +128,7 @@ fn rows_times_panels(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [
 }
 
 /// Sums of about as many values in each block.
-pub(crate) fn even_depth(k: usize) -> usize {
+fn even_depth(k: usize) -> usize {
     k.div_ceil(k.div_ceil(K_BLOCK).max(1)).max(1)
 }
 

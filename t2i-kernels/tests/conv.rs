@@ -126,7 +126,8 @@ fn plain_gradients(
 ) -> [Vec<f64>; 2] {
     let ([oh, ow], [kh, kw]) = (window.output([h, wd]), window.kernel);
     let (mut dw, mut dx) = (vec![0.0; weight.len()], vec![0.0; x.len()]);
-    for i in 0..b * o * oh * ow {
+    assert_eq!(dout.len(), b * o * oh * ow);
+    for (i, d) in dout.iter().enumerate() {
         let (b, o, y0, x0) = (i / (o * oh * ow), i / (oh * ow) % o, i / ow % oh, i % ow);
         for c0 in 0..c {
             for k in 0..kh * kw {
@@ -134,8 +135,8 @@ fn plain_gradients(
                 let x1 = (x0 * window.stride[1] + k % kw).wrapping_sub(window.padding[1][0]);
                 if y < h && x1 < wd {
                     let (at, to) = (((b * c + c0) * h + y) * wd + x1, (o * c + c0) * kh * kw + k);
-                    dw[to] += f64::from(x[at]) * f64::from(dout[i]);
-                    dx[at] += f64::from(weight[to]) * f64::from(dout[i]);
+                    dw[to] += f64::from(x[at]) * f64::from(*d);
+                    dx[at] += f64::from(weight[to]) * f64::from(*d);
                 }
             }
         }

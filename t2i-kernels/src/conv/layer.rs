@@ -5,7 +5,8 @@ use crate::matmul::{Matrix, PackedLeft};
 
 /// The weight of a convolution with any window, packed once for many pictures.
 ///
-/// 3x3 with stride 1 and padding 1 takes a quarter of the products, in tiles of 4x4 outputs.
+/// 3x3 with stride 1 and padding 1 takes a quarter of the products, in tiles of 4x4 outputs, unless the pictures are
+/// very small.
 pub struct Conv2d {
     weight: PackedLeft,
     inputs: usize,
@@ -43,7 +44,8 @@ impl Conv2d {
 
     /// The convolution of a batch of pictures.
     ///
-    /// With a window of 3x3, stride 1 and padding 1, a value that is not finite makes all tiles that see it NaN.
+    /// With a window of 3x3, stride 1 and padding 1, a value that is not finite may make all outputs of a tile that sees it
+    /// NaN.
     ///
     /// # Shapes
     ///
@@ -70,7 +72,7 @@ impl Conv2d {
         );
         assert!(bias.is_none_or(|bias| bias.len() == self.outputs()), "the bias has {} values", self.outputs());
         let (weight, inputs, picture) = (&self.weight, self.inputs, [height, width]);
-        if self.window == Window::square(3, 1, 1) {
+        if self.window == Window::square(3, 1, 1) && Winograd::is_worth_it(x.len() / size, picture) {
             Winograd { weight, bias, x, inputs, picture }.forward(out);
         } else {
             Implicit { weight, bias, x, inputs, picture, window: self.window }.forward(out);

@@ -34,7 +34,7 @@ const POINTS: usize = 36;
 /// Values between two points. Without them the points of a tile would lie multiples of 4 KiB apart, for most numbers of
 /// channels, and push each other out of the first cache.
 const GAP: usize = 16;
-/// Most channels that are summed between two stores: their transformed kernels stay in the second cache.
+/// Most channels that are summed between two stores.
 const MOST_CHANNELS: usize = 320;
 /// Values of transformed input that are kept at a time, for all threads.
 const INPUT_VALUES: usize = 2 << 20;
@@ -51,6 +51,14 @@ pub(super) struct Winograd<'a> {
 }
 
 impl Winograd<'_> {
+    /// Whether there are enough tiles to fill vectors with, and to transform the kernels for.
+    pub(super) fn is_worth_it(batch: usize, [height, width]: [usize; 2]) -> bool {
+        let lanes = Tile::here().lanes;
+        let tiles = Grid { batch, height, width }.tiles().next_multiple_of(lanes);
+        // A transform of kernels takes about as long as the products of 12 tiles, in vectors of 16.
+        POINTS * (tiles + 3 * lanes / 4) < 9 * batch * (height * width).next_multiple_of(lanes)
+    }
+
     /// Writes the result, `out [batch, outputs, height, width]`.
     pub(super) fn forward(&self, out: &mut [f32]) {
         let [height, width] = self.picture;

@@ -3,6 +3,8 @@
 //! Each step of the convolution passed back: the gradient of the output goes to the points, 36 matrix products sum over
 //! the tiles, and the gradients at the points go to the kernels.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -18,10 +20,10 @@ use crate::{
     scratch::with_scratch,
 };
 
-/// Input channels at a time: their gradients at the points are kept meanwhile.
-const CHANNELS: usize = 320;
-/// Tiles that are summed between two stores.
-const TILES: usize = 128;
+/// Values of gradients of kernels, at the points, that are kept at a time.
+const KERNEL_VALUES: usize = 4 << 20;
+/// Values of gradients of outputs, at the points, that are kept at a time.
+const OUTPUT_VALUES: usize = 2 << 20;
 
 /// The gradient with respect to the weight of a convolution of 3x3, stride 1 and padding 1.
 pub(in super::super) struct WeightGradient<'a> {
@@ -40,13 +42,15 @@ impl WeightGradient<'_> {
         let [height, width] = self.picture;
         let grid = Grid { batch: self.x.len() / (self.inputs * height * width), height, width };
         let unit = Tile::here().cols;
-        for first in (0..self.inputs).step_by(CHANNELS) {
-            let channels = first..self.inputs.min(first + CHANNELS);
+        let most = (KERNEL_VALUES / (POINTS * self.outputs)).next_multiple_of(unit);
+        let tiles = (OUTPUT_VALUES / (POINTS * self.outputs)).clamp(64, 128).next_multiple_of(Tile::here().lanes);
+        for first in (0..self.inputs).step_by(most) {
+            let channels = first..self.inputs.min(first + most);
             let panel = POINTS * self.point_step();
             with_scratch(panel * channels.len().div_ceil(unit), |du| {
-                for tile in (0..grid.tiles()).step_by(TILES) {
-                    let panels = Panels::new(self, &grid, channels.clone(), tile);
-                    panels.add_products(du);
+                for first in (0..grid.tiles()).step_by(tiles) {
+                    let end = grid.tiles().min(first + tiles);
+                    Panels::new(self, &grid, channels.clone(), first..end).add_products(du);
                 }
                 dweight.par_chunks_mut(9 * self.inputs).enumerate().for_each(|(row, dweight)| {
                     let dweight = &mut dweight[9 * channels.start..9 * channels.end];
@@ -66,7 +70,7 @@ impl WeightGradient<'_> {
 struct Panels<'a> {
     of: &'a WeightGradient<'a>,
     grid: &'a Grid,
-    channels: std::ops::Range<usize>,
+    channels: Range<usize>,
     /// The first tile.
     first: usize,
     places: Vec<Run>,
@@ -75,10 +79,10 @@ struct Panels<'a> {
 }
 
 impl<'a> Panels<'a> {
-    fn new(of: &'a WeightGradient<'a>, grid: &'a Grid, channels: std::ops::Range<usize>, first: usize) -> Self {
-        let places = grid.places(first, TILES);
-        let tiles = TILES.min(grid.tiles() - first).next_multiple_of(Tile::here().lanes);
-        Self { of, grid, channels, first, places, tiles }
+    fn new(of: &'a WeightGradient<'a>, grid: &'a Grid, channels: Range<usize>, tiles: Range<usize>) -> Self {
+        let places = grid.places(tiles.start, tiles.len());
+        let count = tiles.len().next_multiple_of(Tile::here().lanes);
+        Self { of, grid, channels, first: tiles.start, places, tiles: count }
     }
 
     /// `du [panel of channels, point, output, tile.cols]`.
@@ -115,7 +119,7 @@ impl<'a> Panels<'a> {
     }
 
     /// The tiles at the points, in panels of the width of a tile of the product.
-    fn transform(&self, kind: Kind, x: &[f32], all: usize, channels: std::ops::Range<usize>, to: &mut [f32]) {
+    fn transform(&self, kind: Kind, x: &[f32], all: usize, channels: Range<usize>, to: &mut [f32]) {
         let width = match kind {
             Kind::OutputGradient => Tile::here().rows,
             Kind::Input => Tile::here().cols,
