@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
 use t2i_core::nn::{Sight, multi_head_attention};
+use t2i_kernels::ops::linear;
 
 /// What a [`CrossAttention`] looks like.
 pub(crate) struct CrossAttentionConfig {
@@ -48,10 +49,10 @@ impl CrossAttention {
     /// - x, output: `[batch, pixels, dim]`
     /// - context: `[batch, tokens, context_dim]`
     pub(crate) fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        let query = self.score_type(self.to_q.forward(x));
-        let key = self.score_type(self.to_k.forward(context.clone()));
-        let value = self.to_v.forward(context);
-        self.to_out[0].forward(multi_head_attention(query, key, value, self.heads, Sight::All))
+        let query = self.score_type(linear(&self.to_q, x));
+        let key = self.score_type(linear(&self.to_k, context.clone()));
+        let value = linear(&self.to_v, context);
+        linear(&self.to_out[0], multi_head_attention(query, key, value, self.heads, Sight::All))
     }
 
     fn score_type(&self, x: Tensor<3>) -> Tensor<3> {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Identity, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use t2i_kernels::ops::{geglu, group_norm, layer_norm};
+use t2i_kernels::ops::{geglu, group_norm, layer_norm, linear};
 
 use crate::attention::{CrossAttention, CrossAttentionConfig};
 
@@ -60,12 +60,12 @@ struct GeGlu {
 
 impl TransformerConfig {
     pub(crate) fn init(&self, device: &Device) -> Transformer {
-        let linear = || LinearConfig::new(self.channels, self.channels).init(device);
+        let projection = || LinearConfig::new(self.channels, self.channels).init(device);
         Transformer {
             norm: GroupNormConfig::new(self.groups, self.channels).with_epsilon(GROUP_NORM_EPS).init(device),
-            proj_in: linear(),
+            proj_in: projection(),
             transformer_blocks: (0..self.depth).map(|_| self.init_block(device)).collect(),
-            proj_out: linear(),
+            proj_out: projection(),
         }
     }
 
@@ -96,11 +96,11 @@ impl Transformer {
         let [batch, channels, height, width] = x.dims();
         let pixels = group_norm(&self.norm, x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
         // pixels: [batch, height * width, channels]
-        let mut h = self.proj_in.forward(pixels);
+        let mut h = linear(&self.proj_in, pixels);
         for block in &self.transformer_blocks {
             h = block.forward(h, context);
         }
-        let h = self.proj_out.forward(h).swap_dims(1, 2).reshape([batch, channels, height, width]);
+        let h = linear(&self.proj_out, h).swap_dims(1, 2).reshape([batch, channels, height, width]);
         h + x
     }
 }
@@ -125,13 +125,13 @@ impl FeedForward {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let (geglu, _, out) = &self.net;
-        out.forward(geglu.forward(x))
+        linear(out, geglu.forward(x))
     }
 }
 
 impl GeGlu {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        geglu(self.proj.forward(x))
+        geglu(linear(&self.proj, x))
     }
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
 use t2i_core::nn::{Sight, multi_head_attention};
-use t2i_kernels::ops::{conv2d, group_norm, group_norm_silu};
+use t2i_kernels::ops::{conv2d, group_norm, group_norm_silu, linear};
 
 /// Every norm of the codec has this epsilon, not torch's 1e-5.
 /// <https://github.com/CompVis/latent-diffusion/blob/main/ldm/modules/diffusionmodules/model.py#L38>
@@ -59,13 +59,13 @@ pub(super) struct Attention {
 
 impl Attention {
     fn init(channels: usize, groups: usize, device: &Device) -> Self {
-        let linear = || LinearConfig::new(channels, channels).init(device);
+        let projection = || LinearConfig::new(channels, channels).init(device);
         Self {
             group_norm: norm(channels, groups, device),
-            to_q: linear(),
-            to_k: linear(),
-            to_v: linear(),
-            to_out: [linear()],
+            to_q: projection(),
+            to_k: projection(),
+            to_v: projection(),
+            to_out: [projection()],
         }
     }
 
@@ -73,9 +73,9 @@ impl Attention {
         let shape = x.dims();
         let places = group_norm(&self.group_norm, x.clone()).flatten::<3>(2, 3).swap_dims(1, 2);
         // places: [batch, height * width, channels]
-        let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v].map(|linear| linear.forward(places.clone()));
+        let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v].map(|to| linear(to, places.clone()));
         let seen = multi_head_attention(q, k, v, 1, Sight::All);
-        x + self.to_out[0].forward(seen).swap_dims(1, 2).reshape(shape)
+        x + linear(&self.to_out[0], seen).swap_dims(1, 2).reshape(shape)
     }
 }
 

@@ -5,8 +5,9 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend};
+use burn::backend::{Autodiff, Backend, TensorMetadata};
 
 use super::{KernelGradients, Kernels, Norm, Sight};
 
@@ -127,12 +128,29 @@ impl<B: KernelGradients> Backward<B, 3> for Conv3x3Step {
 
 /// `[batch, channels, height, width] -> [channels]`
 fn sum_over_pixels<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
-    use burn::backend::TensorMetadata;
     let shape = grad.shape();
     let [batch, channels, pixels] = [shape[0], shape[1], shape[2] * shape[3]];
     let sums = B::float_sum_dim(B::float_reshape(grad, [batch, channels, pixels].into()), 2);
     let sums = B::float_sum_dim(B::float_reshape(sums, [batch, channels].into()), 0);
     B::float_reshape(sums, [channels].into())
+}
+
+#[derive(Debug)]
+struct MultiplyStep;
+
+impl<B: KernelGradients> Backward<B, 2> for MultiplyStep {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x, weight], [x_node, weight_node]) = (ops.state, ops.parents);
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::multiply_x_backward(weight, grad.clone()));
+        }
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, B::multiply_weight_backward(x, grad));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -200,6 +218,21 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::conv3x3(x, weight, bias)),
             OpsKind::UnTracked(prep) => prep.finish(B::conv3x3(x, weight, bias)),
         }
+    }
+
+    fn multiply(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(x, x_node), (weight, weight_node)] = [x, weight].map(|input| input.into_parts());
+        match MultiplyStep.prepare::<C>([x_node, weight_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::multiply(x, weight)),
+            OpsKind::UnTracked(prep) => prep.finish(B::multiply(x, weight)),
+        }
+    }
+
+    fn multiply_add(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let product = Self::multiply(x, weight);
+        let mut shape = vec![1; product.shape().num_dims()];
+        *shape.last_mut().expect("an axis of outputs") = bias.shape()[0];
+        Self::float_add(product, Self::float_reshape(bias, shape.into()))
     }
 
     fn normalise_layer(

@@ -5,9 +5,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 
-use super::{KernelGradients, Kernels, Norm, Sight};
-use crate::attention::{self, Heads, Inputs, Layout, Mask, Saved};
-use crate::{Conv2d, Window, activation, conv3x3_weight_gradient, norm};
+#[cfg(feature = "autodiff")]
+use super::{KernelGradients, Norm};
+use super::{Kernels, Sight};
+use crate::attention::{self, Heads, Inputs, Layout, Mask};
+use crate::{Conv2d, Matrix, PackedMatrix, Window, activation, matmul, norm};
+#[cfg(feature = "autodiff")]
+use crate::{attention::Saved, conv3x3_weight_gradient};
 
 impl Kernels for Flex {
     fn silu(x: FlexTensor) -> FlexTensor {
@@ -46,6 +50,14 @@ impl Kernels for Flex {
         convolve(&conv, &x, Some(values(&bias)))
     }
 
+    fn multiply(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        product(x, weight, None)
+    }
+
+    fn multiply_add(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        product(x, weight, Some(bias))
+    }
+
     fn normalise_layer(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
         let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
         filled(x.layout().shape().clone(), |out| {
@@ -61,6 +73,7 @@ impl Kernels for Flex {
     }
 }
 
+#[cfg(feature = "autodiff")]
 impl KernelGradients for Flex {
     fn silu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
@@ -95,6 +108,24 @@ impl KernelGradients for Flex {
             FlexTensor::from_data(TensorData::new(values, [n]))
         };
         [dx, channels(gradients.gamma), channels(gradients.beta)]
+    }
+
+    fn multiply_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (weight, grad) = (weight.to_contiguous(), grad.to_contiguous());
+        let [inputs, outputs] = rows(&weight);
+        let mut shape = grad.layout().shape().clone();
+        let last = shape.num_dims() - 1;
+        shape[last] = inputs;
+        let [m, _] = rows(&grad);
+        let (grad, weight) = (Matrix::new(values(&grad), m, outputs), Matrix::new(values(&weight), inputs, outputs));
+        filled(shape, |out| matmul(grad, weight.t(), out))
+    }
+
+    fn multiply_weight_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let ([m, inputs], [_, outputs]) = (rows(&x), rows(&grad));
+        let (x, grad) = (Matrix::new(values(&x), m, inputs), Matrix::new(values(&grad), m, outputs));
+        filled(Shape::new([inputs, outputs]), |out| matmul(x.t(), grad, out))
     }
 
     fn conv3x3_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
@@ -140,6 +171,24 @@ impl KernelGradients for Flex {
         let mut shapes = shapes.into_iter();
         grads.map(|values| FlexTensor::from_data(TensorData::new(values, shapes.next().expect("as many"))))
     }
+}
+
+/// `x weight + bias`, for all rows of `x`.
+fn product(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
+    let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+    let [inputs, outputs] = rows(&weight);
+    let packed = PackedMatrix::new(Matrix::new(values(&weight), inputs, outputs));
+    let mut shape = x.layout().shape().clone();
+    let last = shape.num_dims() - 1;
+    shape[last] = outputs;
+    filled(shape, |out| crate::linear(values(&x), &packed, bias.as_ref().map(values), out))
+}
+
+/// All axes but the last as one, and the last.
+fn rows(x: &FlexTensor) -> [usize; 2] {
+    let shape = x.layout().shape();
+    let last = shape[shape.num_dims() - 1];
+    [shape.num_elements() / last, last]
 }
 
 /// Queries, keys and values, `[batch, tokens, heads * dim]` each.
