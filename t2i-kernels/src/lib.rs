@@ -13,7 +13,6 @@
 pub mod activation;
 mod arch;
 pub mod attention;
-mod buffers;
 mod conv;
 mod math;
 mod matmul;

@@ -12,7 +12,7 @@ use super::{
     pack, softmax, tile,
     tiles::{Tile, Tiles, VECTORS},
 };
-use crate::{buffers::Scratch, math::exp2_negative};
+use crate::{math::exp2_negative, scratch::Scratch};
 
 /// Queries of a block, at most.
 const QUERIES: [usize; 4] = [384, 192, 96, 48];

@@ -8,7 +8,7 @@ use super::{
     pack, softmax, tile,
     tiles::{Tiles, VECTORS},
 };
-use crate::buffers::Scratch;
+use crate::scratch::Scratch;
 
 /// Keys of a block, at most. Their scores for a tile of queries fit the first cache.
 pub(super) const KEYS: usize = 128;
