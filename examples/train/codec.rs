@@ -6,7 +6,7 @@ use t2i::vae::CodecConfig;
 use t2i_data::{Archives, Library, Scenes};
 use t2i_train::{CodecLoss, spread, step_noise};
 
-use crate::run::{Options, export};
+use crate::run::{Options, Special, export};
 
 /// How much the spread of the latents counts beside the pictures.
 const SPREAD: f64 = 0.02;
@@ -39,5 +39,5 @@ pub(crate) fn train(options: &Options) -> t2i::Result<()> {
         };
         Ok(shards.map(loss).collect())
     };
-    options.run(codec, &[], losses, |codec| export(&weights, codec))
+    options.run(codec, &Special::default(), losses, |codec| export(&weights, codec))
 }

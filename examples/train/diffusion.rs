@@ -14,7 +14,7 @@ use t2i_data::{Archives, Library, Scenes};
 use t2i_train::{Batch, Conditioned, DiffusionLoss, TrainingLevels, Weighting, initialise, step_noise};
 
 use crate::latents::Latents;
-use crate::run::{self, export};
+use crate::run::{self, Special, export};
 
 /// How many captions are left out, so that the model also learns what pictures look like without one, which guidance needs.
 /// [Ho and Salimans 2022](https://arxiv.org/abs/2207.12598), section 3.2
@@ -31,9 +31,12 @@ pub(crate) struct Options {
     /// Above 1, noisy levels are drawn more often
     #[arg(long, default_value_t = 1.0)]
     shift: f64,
+    /// The learning rate of the text encoder, as a share of that of the UNet
+    #[arg(long, default_value_t = 0.1)]
+    text_rate: f64,
 }
 
-pub(crate) fn train(Options { run: options, finetune, shift }: &Options) -> t2i::Result<()> {
+pub(crate) fn train(Options { run: options, finetune, shift, text_rate }: &Options) -> t2i::Result<()> {
     let device = options.device()?;
     let library = Library::load(&Archives::open(&options.common.archives)?, options.size)?;
     let scenes = Scenes::new(library.concepts(), options.seed, options.pairs)?;
@@ -68,8 +71,9 @@ pub(crate) fn train(Options { run: options, finetune, shift }: &Options) -> t2i:
         export(&file(Part::Unet, "diffusion_pytorch_model.safetensors"), &model.unet)?;
         export(&file(Part::TextEncoder, "model.safetensors"), &model.text_encoder)
     };
-    let recipe = [("shift", json!(shift)), ("finetune", json!(finetune))];
-    options.run(model(&checkpoint, *finetune, &device)?, &recipe, losses, export)
+    let recipe = [("shift", json!(shift)), ("finetune", json!(finetune)), ("text_rate", json!(text_rate))];
+    let special = Special { recipe: &recipe, part_rates: &[("text_encoder", *text_rate)] };
+    options.run(model(&checkpoint, *finetune, &device)?, &special, losses, export)
 }
 
 fn model(checkpoint: &Checkpoint, finetune: bool, device: &Device) -> t2i::Result<Conditioned> {

@@ -54,17 +54,27 @@ pub(crate) struct Options {
     pub device: String,
 }
 
+/// What one training has and others have not.
+#[derive(Default)]
+pub(crate) struct Special<'a> {
+    /// What has to be the same when it is resumed.
+    pub recipe: &'a [(&'a str, Value)],
+    /// As in [`TrainingConfig`].
+    pub part_rates: &'a [(&'a str, f64)],
+}
+
 impl Options {
     /// Where gradients are computed.
     pub(crate) fn device(&self) -> t2i::Result<Device> {
         Ok(t2i::device(&self.device)?.autodiff())
     }
 
-    pub(crate) fn config(&self) -> TrainingConfig {
+    fn config(&self, part_rates: &[(&str, f64)]) -> TrainingConfig {
         let from = self.steps.saturating_sub(self.decay);
         let decay = if self.decay == 0 { Decay::None } else { Decay::Linear { from, to: self.steps } };
         let learning_rate = LearningRate { peak: self.learning_rate, warmup: 100, decay };
-        TrainingConfig { learning_rate, ema_decay: self.ema, ..TrainingConfig::default() }
+        let part_rates = part_rates.iter().map(|(part, rate)| ((*part).to_owned(), *rate)).collect();
+        TrainingConfig { learning_rate, ema_decay: self.ema, part_rates, ..TrainingConfig::default() }
     }
 
     fn check(&self) -> t2i::Result<()> {
@@ -95,13 +105,13 @@ impl Options {
     pub(crate) fn run<M: Module + Sync, L: FnOnce(&M) -> t2i::Result<Tensor<1>> + Send>(
         &self,
         model: M,
-        special: &[(&str, Value)],
+        special: &Special<'_>,
         mut losses: impl FnMut(u64) -> t2i::Result<Vec<L>>,
         export: impl Fn(&M) -> t2i::Result<()>,
     ) -> t2i::Result<()> {
         self.check()?;
-        let recipe = self.recipe(special);
-        let mut training = Training::new(model, self.config())?;
+        let recipe = self.recipe(special.recipe);
+        let mut training = Training::new(model, self.config(special.part_rates))?;
         if training.resume(&self.state, &recipe)? {
             eprintln!("goes on after step {}", training.steps());
         }

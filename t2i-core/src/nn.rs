@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, DType, Device, Int, Tensor, assert_shape};
+use t2i_kernels::ops;
+pub use t2i_kernels::ops::Sight;
 
 /// The most scores that exist at one time, in elements: 64 MiB of f32.
 ///
@@ -28,6 +30,37 @@ const SCORES: usize = 16 << 20;
 /// If the shapes do not agree.
 pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     chunked(query, key, value, |scores, _| scores)
+}
+
+/// Attention of several heads, whose features lie side by side.
+///
+/// # Shapes
+/// - query, output: `[batch, tokens, heads * dim]`
+/// - key, value: `[batch, context, heads * dim]`
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn multi_head_attention(
+    query: Tensor<3>,
+    key: Tensor<3>,
+    value: Tensor<3>,
+    heads: usize,
+    sight: Sight,
+) -> Tensor<3> {
+    if let Some(output) = ops::attention(&query, &key, &value, heads, sight) {
+        return output;
+    }
+    let [batch, tokens, width] = query.dims();
+    let [query, key, value] = [query, key, value].map(|x| {
+        let [batch, tokens, width] = x.dims();
+        x.reshape([batch, tokens, heads, width / heads]).swap_dims(1, 2)
+        // [batch, heads, tokens, dim]
+    });
+    let output = match sight {
+        Sight::All => attention(query, key, value),
+        Sight::Past => causal_attention(query, key, value),
+    };
+    output.swap_dims(1, 2).reshape([batch, tokens, width])
 }
 
 /// [`attention`] in which every token sees itself and those before it.

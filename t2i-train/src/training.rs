@@ -1,6 +1,8 @@
 //! A model under training: weights, their running mean, optimiser, and how far it is.
 
-use burn::module::Module;
+use burn::lr_scheduler::LrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedulerConfig};
+use burn::module::{Module, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
@@ -26,6 +28,8 @@ pub struct TrainingConfig {
     pub max_gradient: f64,
     /// How much of the running mean of the weights stays at each step.
     pub ema_decay: f64,
+    /// Parts of the model, by a name in the paths of their weights, whose learning rate is so many times the other.
+    pub part_rates: Vec<(String, f64)>,
 }
 
 /// A model under training: its weights, their running mean, the optimiser's memory, and the number of steps made.
@@ -61,6 +65,7 @@ impl Default for TrainingConfig {
             betas: [0.9, 0.99],
             max_gradient: 1.0,
             ema_decay: 0.999,
+            part_rates: Vec::new(),
         }
     }
 }
@@ -77,7 +82,9 @@ impl TrainingConfig {
             ("weight decay", f64::from(self.weight_decay), self.weight_decay >= 0.0, "a number, 0 or more"),
             ("max gradient", self.max_gradient, self.max_gradient > 0.0, positive),
         ];
-        match rules.into_iter().find(|(_, value, holds, _)| !holds || !value.is_finite()) {
+        let factors =
+            self.part_rates.iter().map(|(_, factor)| ("part rate", *factor, *factor >= 0.0, "a number, 0 or more"));
+        match rules.into_iter().chain(factors).find(|(_, value, holds, _)| !holds || !value.is_finite()) {
             Some((field, value, _, expected)) => {
                 Err(Error::InvalidValue { field, value: value.to_string(), expected: expected.to_owned() })
             }
@@ -146,6 +153,17 @@ impl<M: Module> Training<M> {
         self.descend(loss, gradients)
     }
 
+    /// The rate of each weight.
+    fn rates(&self, rate: f64) -> ModuleLearningRate {
+        let constant = |factor: f64| LrSchedulerConfig::Constant(rate * factor);
+        let rates = ModuleLrSchedulerConfig::new(constant(1.0));
+        let with = |rates: ModuleLrSchedulerConfig, (part, factor): &(String, f64)| {
+            rates.with_group(ParamGroup::from_predicate(part), constant(*factor))
+        };
+        let rates = self.config.part_rates.iter().fold(rates, with);
+        rates.init().expect("constants have nothing that could be wrong").step()
+    }
+
     fn descend(&mut self, loss: f64, gradients: GradientsParams) -> Result<Report> {
         let learning_rate = self.config.learning_rate.at(self.steps);
         let (gradients, gradient) = clip_global_norm(gradients, &self.model, self.config.max_gradient);
@@ -153,7 +171,7 @@ impl<M: Module> Training<M> {
             let stage = format!("training step {} (loss {loss}, gradient {gradient})", self.steps);
             return Err(Error::NotFinite { stage, latent: None });
         }
-        self.model = self.optimizer.step(learning_rate, self.model.clone(), gradients);
+        self.model = self.optimizer.step(self.rates(learning_rate), self.model.clone(), gradients);
         self.steps += 1;
         if self.steps.is_multiple_of(EMA_EVERY) {
             self.ema.update(&self.model, self.ema_decay());

@@ -1,7 +1,9 @@
 //! The activation functions that a config can name.
 
+use burn::nn::GroupNorm;
 use burn::tensor::{Tensor, activation};
 use serde::Deserialize;
+use t2i_kernels::ops::{group_norm, group_norm_silu, silu};
 
 /// A function between two layers, by its name in diffusers' configs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -21,10 +23,21 @@ impl Activation {
     /// Applies the function to every value.
     pub(crate) fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Silu => activation::silu(x),
+            Self::Silu => silu(x),
             Self::Mish => activation::mish(x),
             Self::Gelu => activation::gelu(x),
             Self::Relu => activation::relu(x),
+        }
+    }
+
+    /// Normalises, then applies the function.
+    ///
+    /// # Shapes
+    /// - x, output: `[batch, channels, height, width]`
+    pub(crate) fn of_norm(self, norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Silu => group_norm_silu(norm, x),
+            _ => self.forward(group_norm(norm, x)),
         }
     }
 }

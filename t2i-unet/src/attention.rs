@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
-use t2i_core::nn::attention;
+use t2i_core::nn::{Sight, multi_head_attention};
+use t2i_kernels::ops::linear;
 
 /// What a [`CrossAttention`] looks like.
 pub(crate) struct CrossAttentionConfig {
@@ -48,24 +49,13 @@ impl CrossAttention {
     /// - x, output: `[batch, pixels, dim]`
     /// - context: `[batch, tokens, context_dim]`
     pub(crate) fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        let query = self.score_type(self.split_heads(self.to_q.forward(x)));
-        let key = self.score_type(self.split_heads(self.to_k.forward(context.clone())));
-        let value = self.split_heads(self.to_v.forward(context));
-        self.to_out[0].forward(merge_heads(attention(query, key, value)))
+        let query = self.score_type(linear(&self.to_q, x));
+        let key = self.score_type(linear(&self.to_k, context.clone()));
+        let value = linear(&self.to_v, context);
+        linear(&self.to_out[0], multi_head_attention(query, key, value, self.heads, Sight::All))
     }
 
-    fn score_type(&self, x: Tensor<4>) -> Tensor<4> {
+    fn score_type(&self, x: Tensor<3>) -> Tensor<3> {
         if self.upcast { x.cast(DType::F32) } else { x }
     }
-
-    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
-        let [batch, tokens, dim] = x.dims();
-        x.reshape([batch, tokens, self.heads, dim / self.heads]).swap_dims(1, 2)
-        // [batch, heads, tokens, dim of a head]
-    }
-}
-
-fn merge_heads(x: Tensor<4>) -> Tensor<3> {
-    let [batch, heads, tokens, dim] = x.dims();
-    x.swap_dims(1, 2).reshape([batch, tokens, heads * dim])
 }

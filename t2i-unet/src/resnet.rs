@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use t2i_kernels::ops::{conv2d, group_norm};
 
 use crate::activation::Activation;
 use crate::config::TimeScaleShift;
@@ -66,11 +67,11 @@ impl ResnetBlock {
     /// - time: `[batch, time_dim]`, after the activation
     /// - output: `[batch, channels_out, height, width]`
     pub(crate) fn forward(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let h = self.act.forward(self.norm1.forward(x.clone()));
-        let h = self.tell_time(self.conv1.forward(h), time);
-        let h = self.conv2.forward(self.act.forward(h));
+        let h = self.act.of_norm(&self.norm1, x.clone());
+        let h = self.tell_time(conv2d(&self.conv1, h), time);
+        let h = conv2d(&self.conv2, h);
         let shortcut = match &self.conv_shortcut {
-            Some(conv) => conv.forward(x),
+            Some(conv) => conv2d(conv, x),
             None => x,
         };
         if self.output_scale_factor == 1.0 {
@@ -79,15 +80,15 @@ impl ResnetBlock {
         (shortcut + h) / self.output_scale_factor
     }
 
-    /// The second norm, with the timestep before or after it.
+    /// The second norm and activation, with the timestep before or after the norm.
     fn tell_time(&self, h: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
         let time = self.time_emb_proj.forward(time.clone()).unsqueeze_dims::<4>(&[2, 3]);
         // time: [batch, channels, 1, 1]
         match self.time_scale_shift {
-            TimeScaleShift::Shift => self.norm2.forward(h + time),
+            TimeScaleShift::Shift => self.act.of_norm(&self.norm2, h + time),
             TimeScaleShift::ScaleShift => {
                 let [scale, shift] = halves(time);
-                self.norm2.forward(h) * (scale + 1.0) + shift
+                self.act.forward(group_norm(&self.norm2, h) * (scale + 1.0) + shift)
             }
         }
     }

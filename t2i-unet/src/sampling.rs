@@ -6,6 +6,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
+use t2i_kernels::ops::conv2d;
 
 /// What a [`Downsample`] looks like.
 pub(crate) struct DownsampleConfig {
@@ -63,7 +64,7 @@ impl Upsample {
     /// - output: `[batch, channels, height, width]`
     pub(crate) fn forward(&self, x: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
         let nearest = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([height, width]);
-        self.conv.forward(interpolate(x, nearest))
+        conv2d(&self.conv, interpolate(x, nearest))
     }
 }
 

@@ -2,14 +2,16 @@
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Identity, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use t2i_kernels::ops::{geglu, group_norm, layer_norm, linear};
 
 use crate::attention::{CrossAttention, CrossAttentionConfig};
 
 /// Epsilon of the transformer's group norm, which is not that of the residual layers.
 /// <https://github.com/huggingface/diffusers/blob/main/src/diffusers/models/transformers/transformer_2d.py>
 const GROUP_NORM_EPS: f64 = 1e-6;
+/// Epsilon of its layer norms, torch's default.
+const LAYER_NORM_EPS: f64 = 1e-5;
 
 /// What a [`Transformer`] looks like.
 pub(crate) struct TransformerConfig {
@@ -58,17 +60,17 @@ struct GeGlu {
 
 impl TransformerConfig {
     pub(crate) fn init(&self, device: &Device) -> Transformer {
-        let linear = || LinearConfig::new(self.channels, self.channels).init(device);
+        let projection = || LinearConfig::new(self.channels, self.channels).init(device);
         Transformer {
             norm: GroupNormConfig::new(self.groups, self.channels).with_epsilon(GROUP_NORM_EPS).init(device),
-            proj_in: linear(),
+            proj_in: projection(),
             transformer_blocks: (0..self.depth).map(|_| self.init_block(device)).collect(),
-            proj_out: linear(),
+            proj_out: projection(),
         }
     }
 
     fn init_block(&self, device: &Device) -> TransformerBlock {
-        let norm = || LayerNormConfig::new(self.channels).init(device);
+        let norm = || LayerNormConfig::new(self.channels).with_epsilon(LAYER_NORM_EPS).init(device);
         let source = if self.only_cross_attention { self.context_dim } else { self.channels };
         TransformerBlock {
             norm1: norm(),
@@ -92,24 +94,25 @@ impl Transformer {
     /// - context: `[batch, tokens, context_dim]`
     pub(crate) fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
-        let pixels = self.norm.forward(x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
+        let pixels = group_norm(&self.norm, x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
         // pixels: [batch, height * width, channels]
-        let mut h = self.proj_in.forward(pixels);
+        let mut h = linear(&self.proj_in, pixels);
         for block in &self.transformer_blocks {
             h = block.forward(h, context);
         }
-        let h = self.proj_out.forward(h).swap_dims(1, 2).reshape([batch, channels, height, width]);
+        let h = linear(&self.proj_out, h).swap_dims(1, 2).reshape([batch, channels, height, width]);
         h + x
     }
 }
 
 impl TransformerBlock {
     fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
-        let h = self.norm1.forward(x.clone());
+        let norm = |norm: &LayerNorm, x: &Tensor<3>| layer_norm(norm, LAYER_NORM_EPS, x.clone());
+        let h = norm(&self.norm1, &x);
         let source = if self.only_cross_attention { context.clone() } else { h.clone() };
         let x = self.attn1.forward(h, source) + x;
-        let x = self.attn2.forward(self.norm2.forward(x.clone()), context.clone()) + x;
-        self.ff.forward(self.norm3.forward(x.clone())) + x
+        let x = self.attn2.forward(norm(&self.norm2, &x), context.clone()) + x;
+        self.ff.forward(norm(&self.norm3, &x)) + x
     }
 }
 
@@ -122,15 +125,13 @@ impl FeedForward {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let (geglu, _, out) = &self.net;
-        out.forward(geglu.forward(x))
+        linear(out, geglu.forward(x))
     }
 }
 
 impl GeGlu {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let h = self.proj.forward(x);
-        let half = h.dims()[2] / 2;
-        h.clone().narrow(2, 0, half) * gelu(h.narrow(2, half, half))
+        geglu(linear(&self.proj, x))
     }
 }
 

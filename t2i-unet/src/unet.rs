@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
+use t2i_kernels::ops::conv2d;
 
 use crate::activation::Activation;
 use crate::blocks::{DownBlock, MidBlock, UpBlock};
@@ -120,7 +121,7 @@ impl UNet {
     }
 
     fn layers(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
-        let mut x = self.conv_in.forward(x);
+        let mut x = conv2d(&self.conv_in, x);
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, time, context, &mut skips);
@@ -131,8 +132,7 @@ impl UNet {
         for block in &self.up_blocks {
             x = block.forward(x, time, context, &mut skips);
         }
-        let x = self.config.act_fn.forward(self.conv_norm_out.forward(x));
-        self.conv_out.forward(x)
+        conv2d(&self.conv_out, self.config.act_fn.of_norm(&self.conv_norm_out, x))
     }
 }
 

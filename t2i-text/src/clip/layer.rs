@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor};
-use t2i_core::nn::causal_attention;
+use t2i_core::nn::{Sight, multi_head_attention};
+use t2i_kernels::ops::linear;
 
 use super::{Activation, ClipTextConfig};
 
@@ -37,20 +38,20 @@ impl Layer {
     pub(super) fn new(config: &ClipTextConfig, device: &Device) -> Self {
         let dim = config.hidden_size;
         let norm = || LayerNormConfig::new(dim).with_epsilon(config.layer_norm_eps).init(device);
-        let linear = |input, output| LinearConfig::new(input, output).init(device);
+        let projection = |input, output| LinearConfig::new(input, output).init(device);
         Self {
             layer_norm1: norm(),
             self_attn: Attention {
-                q_proj: linear(dim, dim),
-                k_proj: linear(dim, dim),
-                v_proj: linear(dim, dim),
-                out_proj: linear(dim, dim),
+                q_proj: projection(dim, dim),
+                k_proj: projection(dim, dim),
+                v_proj: projection(dim, dim),
+                out_proj: projection(dim, dim),
                 heads: config.heads,
             },
             layer_norm2: norm(),
             mlp: Mlp {
-                fc1: linear(dim, config.intermediate_size),
-                fc2: linear(config.intermediate_size, dim),
+                fc1: projection(dim, config.intermediate_size),
+                fc2: projection(config.intermediate_size, dim),
                 activation: config.activation,
             },
         }
@@ -66,21 +67,17 @@ impl Layer {
 impl Attention {
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, dim] = x.dims();
-        let split = |x: Tensor<3>| x.reshape([batch, tokens, self.heads, dim / self.heads]).swap_dims(1, 2);
-        let q = split(self.q_proj.forward(x.clone()));
-        let k = split(self.k_proj.forward(x.clone()));
-        let v = split(self.v_proj.forward(x));
-        // [batch, heads, tokens, dim / heads]
-        let x = causal_attention(q, k, v).swap_dims(1, 2).reshape([batch, tokens, dim]);
-        self.out_proj.forward(x)
+        let q = linear(&self.q_proj, x.clone());
+        let k = linear(&self.k_proj, x.clone());
+        let v = linear(&self.v_proj, x);
+        linear(&self.out_proj, multi_head_attention(q, k, v, self.heads, Sight::Past))
     }
 }
 
 impl Mlp {
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(self.activation.forward(self.fc1.forward(x)))
+        linear(&self.fc2, self.activation.forward(linear(&self.fc1, x)))
     }
 }
 

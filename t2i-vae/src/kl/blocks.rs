@@ -3,12 +3,12 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::silu;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use t2i_core::nn::attention;
+use t2i_core::nn::{Sight, multi_head_attention};
+use t2i_kernels::ops::{conv2d, group_norm, group_norm_silu, linear};
 
 /// Every norm of the codec has this epsilon, not torch's 1e-5.
 /// <https://github.com/CompVis/latent-diffusion/blob/main/ldm/modules/diffusionmodules/model.py#L38>
@@ -38,8 +38,8 @@ impl ResnetBlock {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = self.conv1.forward(silu(self.norm1.forward(x.clone())));
-        let h = self.conv2.forward(silu(self.norm2.forward(h)));
+        let h = conv2d(&self.conv1, group_norm_silu(&self.norm1, x.clone()));
+        let h = conv2d(&self.conv2, group_norm_silu(&self.norm2, h));
         match &self.conv_shortcut {
             Some(conv) => conv.forward(x) + h,
             None => x + h,
@@ -59,23 +59,23 @@ pub(super) struct Attention {
 
 impl Attention {
     fn init(channels: usize, groups: usize, device: &Device) -> Self {
-        let linear = || LinearConfig::new(channels, channels).init(device);
+        let projection = || LinearConfig::new(channels, channels).init(device);
         Self {
             group_norm: norm(channels, groups, device),
-            to_q: linear(),
-            to_k: linear(),
-            to_v: linear(),
-            to_out: [linear()],
+            to_q: projection(),
+            to_k: projection(),
+            to_v: projection(),
+            to_out: [projection()],
         }
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shape = x.dims();
-        let places = self.group_norm.forward(x.clone()).flatten::<3>(2, 3).swap_dims(1, 2);
-        // [batch, height * width, channels], and then one head.
-        let head = |linear: &Linear| linear.forward(places.clone()).unsqueeze_dim::<4>(1);
-        let seen = attention(head(&self.to_q), head(&self.to_k), head(&self.to_v)).squeeze_dim::<3>(1);
-        x + self.to_out[0].forward(seen).swap_dims(1, 2).reshape(shape)
+        let places = group_norm(&self.group_norm, x.clone()).flatten::<3>(2, 3).swap_dims(1, 2);
+        // places: [batch, height * width, channels]
+        let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v].map(|to| linear(to, places.clone()));
+        let seen = multi_head_attention(q, k, v, 1, Sight::All);
+        x + linear(&self.to_out[0], seen).swap_dims(1, 2).reshape(shape)
     }
 }
 
@@ -135,7 +135,7 @@ impl Upsample {
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let twice = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
-        self.conv.forward(interpolate(x, twice))
+        conv2d(&self.conv, interpolate(x, twice))
     }
 }
 

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
+use t2i_kernels::ops::{conv2d, group_norm_silu};
 
 use super::AutoencoderKlConfig;
 use super::blocks::{MidBlock, ResnetBlock, Upsample, conv, norm};
@@ -43,10 +43,10 @@ impl Decoder {
     /// - x: `[batch, latent_channels, height, width]`
     /// - output: `[batch, out_channels, factor * height, factor * width]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.conv_in.forward(x);
+        let x = conv2d(&self.conv_in, x);
         let x = self.mid_block.forward(x);
         let x = self.up_blocks.iter().fold(x, |x, block| block.forward(x));
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
+        conv2d(&self.conv_out, group_norm_silu(&self.conv_norm_out, x))
     }
 
     pub(super) fn dtype(&self) -> DType {

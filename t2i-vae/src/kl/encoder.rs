@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
+use t2i_kernels::ops::{conv2d, group_norm_silu};
 
 use super::AutoencoderKlConfig;
 use super::blocks::{Downsample, MidBlock, ResnetBlock, conv, norm};
@@ -43,10 +43,10 @@ impl Encoder {
     /// - x: `[batch, in_channels, height, width]`
     /// - output: `[batch, 2 * latent_channels, height / factor, width / factor]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.conv_in.forward(x);
+        let x = conv2d(&self.conv_in, x);
         let x = self.down_blocks.iter().fold(x, |x, block| block.forward(x));
         let x = self.mid_block.forward(x);
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
+        conv2d(&self.conv_out, group_norm_silu(&self.conv_norm_out, x))
     }
 }
 

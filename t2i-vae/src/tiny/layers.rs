@@ -5,6 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig};
 use burn::nn::{PaddingConfig2d, Relu};
 use burn::tensor::{DType, Device, Tensor};
+use t2i_kernels::ops::conv2d;
 
 use super::AutoencoderTinyConfig;
 
@@ -89,7 +90,7 @@ enum Layer {
 impl Layer {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Conv(conv) => conv.forward(x),
+            Self::Conv(conv) => conv2d(conv, x),
             Self::Relu(relu) => relu.forward(x),
             Self::Block(block) => block.forward(x),
             Self::Upsample(upsample) => upsample.forward(x),
@@ -111,9 +112,9 @@ impl Block {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let (conv0, relu1, conv2, relu3, conv4) = &self.conv;
-        let h = relu1.forward(conv0.forward(x.clone()));
-        let h = relu3.forward(conv2.forward(h));
-        Relu::new().forward(conv4.forward(h) + x)
+        let h = relu1.forward(conv2d(conv0, x.clone()));
+        let h = relu3.forward(conv2d(conv2, h));
+        Relu::new().forward(conv2d(conv4, h) + x)
     }
 }
 

@@ -1,0 +1,99 @@
+//! What the outputs see, in the order of a matrix product.
+
+use std::ops::Range;
+
+use super::super::shape::Window;
+use crate::matmul::Tile;
+
+/// For each picture a matrix `[inputs * kernel, pixels of the result]`, of which parts are written when asked for.
+pub(super) struct Columns<'a> {
+    x: &'a [f32],
+    inputs: usize,
+    picture: [usize; 2],
+    window: Window,
+    /// Width of the result.
+    width: usize,
+}
+
+/// Outputs side by side in a row of the result.
+struct Run {
+    /// The first one's place among the pixels.
+    slot: usize,
+    count: usize,
+    y: usize,
+    x: usize,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn new(x: &'a [f32], inputs: usize, picture: [usize; 2], window: Window) -> Self {
+        let [_, width] = window.output(picture);
+        Self { x, inputs, picture, window, width }
+    }
+
+    /// Panels `[k, tile.cols]` of the matrix's rows `k` and columns `pixels`. Beyond the pixels there may be anything.
+    pub(super) fn pack(&self, picture: usize, pixels: Range<usize>, k: Range<usize>, panels: &mut [f32]) {
+        let [high, wide] = self.window.kernel;
+        let [height, width] = self.picture;
+        let (unit, count) = (Tile::here().cols, k.len());
+        let runs = self.runs(pixels, unit);
+        for (i, k) in k.enumerate() {
+            let (channel, ky, kx) = (k / (high * wide), k / wide % high, k % wide);
+            let plane = &self.x[(picture * self.inputs + channel) * height * width..][..height * width];
+            for run in &runs {
+                let at = (run.slot / unit * count + i) * unit + run.slot % unit;
+                self.copy(plane, run, [ky, kx], &mut panels[at..at + run.count]);
+            }
+        }
+    }
+
+    /// The pixels in runs, none of which leaves its row or its panel.
+    fn runs(&self, pixels: Range<usize>, unit: usize) -> Vec<Run> {
+        let mut runs = Vec::new();
+        let mut at = pixels.start;
+        while at < pixels.end {
+            let (slot, y, x) = (at - pixels.start, at / self.width, at % self.width);
+            let count = (self.width - x).min(unit - slot % unit).min(pixels.end - at);
+            runs.push(Run { slot, count, y, x });
+            at += count;
+        }
+        runs
+    }
+
+    /// What a run's outputs see at one place of the kernel: zeros outside of the picture.
+    #[inline]
+    fn copy(&self, plane: &[f32], run: &Run, [ky, kx]: [usize; 2], to: &mut [f32]) {
+        let ([down, right], [[top, _], [left, _]]) = (self.window.stride, self.window.padding);
+        let [height, width] = self.picture;
+        let Some(y) = (run.y * down + ky).checked_sub(top).filter(|y| *y < height) else {
+            return to.fill(0.0);
+        };
+        let row = &plane[y * width..][..width];
+        let start = run.x * right + kx; // in the padded picture
+        let before = left.saturating_sub(start).div_ceil(right).min(to.len());
+        let inside = (left + width).saturating_sub(start).div_ceil(right).clamp(before, to.len());
+        to[..before].fill(0.0);
+        to[inside..].fill(0.0);
+        if before < inside {
+            let from = &row[start + before * right - left..];
+            copy_strided(from, right, &mut to[before..inside]);
+        }
+    }
+}
+
+/// Copies every `stride`-th value.
+#[inline]
+fn copy_strided(from: &[f32], stride: usize, to: &mut [f32]) {
+    match (stride, to.as_chunks_mut::<PART>()) {
+        // A whole panel's width on most CPUs: so few values are copied in place, not by a call.
+        (1, ([part], [])) => part.copy_from_slice(&from[..PART]),
+        (1, ([first, second], [])) => {
+            first.copy_from_slice(&from[..PART]);
+            second.copy_from_slice(&from[PART..2 * PART]);
+        }
+        (1, _) => to.copy_from_slice(&from[..to.len()]),
+        _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
+    }
+}
+
+/// Values that are copied in place.
+const PART: usize = 16;

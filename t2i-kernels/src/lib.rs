@@ -1,0 +1,26 @@
+//! The operations that cost the time of text-to-image models, fast on CPUs.
+//!
+//! | question | answer |
+//! |---|---|
+//! | what do networks call? | [`ops`]: operations on tensors of Burn, with gradients |
+//! | `softmax(scale * q k^T + mask) v`? | [`attention`], in either layout, with its gradient |
+//! | SiLU, GELU, GEGLU? | [`activation`] |
+//! | group norm, with SiLU or without; layer norm? | [`norm`] |
+//! | softmax of rows? | [`softmax`] |
+//! | convolution? | [`Conv2d`], and [`conv3x3_weight_gradient`] |
+//! | products of matrices? | [`linear`], [`matmul`] |
+
+pub mod activation;
+mod arch;
+pub mod attention;
+mod conv;
+mod math;
+mod matmul;
+pub mod norm;
+pub mod ops;
+mod parallel;
+mod scratch;
+pub mod softmax;
+
+pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
+pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};

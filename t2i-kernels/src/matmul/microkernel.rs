@@ -1,0 +1,202 @@
+//! The innermost loops of a matrix product: a tile of the result, held in registers while it is summed.
+//!
+//! The scheme is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication",
+//! <https://doi.org/10.1145/1356052.1356053>, as BLIS arranges it.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Vectors in a row of a tile.
+const VECS: usize = 2;
+
+/// The size of a tile of the result on this CPU: both operands are packed in panels of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tile {
+    /// Rows: the left operand's panel is `[k, rows]`.
+    pub(crate) rows: usize,
+    /// Columns: the right operand's panel is `[k, cols]`.
+    pub(crate) cols: usize,
+    /// Values of a vector.
+    pub(crate) lanes: usize,
+}
+
+impl Tile {
+    /// As large as the registers hold.
+    pub(crate) fn here() -> Self {
+        Arch::new().dispatch(Measure)
+    }
+}
+
+struct Measure;
+
+impl WithSimd for Measure {
+    type Output = Tile;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Tile {
+        let rows = if S::REGISTER_COUNT >= 32 { 12 } else { 6 };
+        Tile { rows, cols: VECS * S::F32_LANES, lanes: S::F32_LANES }
+    }
+}
+
+/// What a tile's sum is added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    Zero,
+    /// What the result holds already.
+    Result,
+    /// A value a column.
+    Columns(&'a [f32]),
+    /// A value a row.
+    Rows(&'a [f32]),
+}
+
+/// Panels of the left operand times panels of the right one.
+pub(crate) struct Block<'a> {
+    /// Panels `[k, tile.rows]`, `a_step` values from one to the next. Rows beyond the last may hold anything finite.
+    pub(crate) a: &'a [f32],
+    pub(crate) a_step: usize,
+    /// Panels `[k, tile.cols]`, `b_step` values from one to the next.
+    pub(crate) b: &'a [f32],
+    pub(crate) b_step: usize,
+    /// Length of the sums.
+    pub(crate) k: usize,
+    /// The result `[rows, cols]`, `c_step` values from one row to the next.
+    pub(crate) c: &'a mut [f32],
+    pub(crate) c_step: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) start: Start<'a>,
+}
+
+impl Block<'_> {
+    /// Computes the result. A panel of `b` stays in the first cache while those of `a` pass by.
+    pub(crate) fn run(self) {
+        Arch::new().dispatch(self);
+    }
+}
+
+impl WithSimd for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 { self.tiles::<S, 12>(simd) } else { self.tiles::<S, 6>(simd) }
+    }
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const MR: usize>(mut self, simd: S) {
+        let width = VECS * S::F32_LANES;
+        for (j, col) in (0..self.cols).step_by(width).enumerate() {
+            let (b, _) = S::as_simd_f32s(&self.b[j * self.b_step..][..self.k * width]);
+            let (b, _) = b.as_chunks::<VECS>();
+            for (i, row) in (0..self.rows).step_by(MR).enumerate() {
+                let (a, _) = self.a[i * self.a_step..][..self.k * MR].as_chunks::<MR>();
+                self.tile(simd, a, b, row, col);
+            }
+        }
+    }
+
+    /// The tile at `row` and `col`, in as few registers as it needs.
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize>(
+        &mut self,
+        simd: S,
+        a: &[[f32; MR]],
+        b: &[[S::f32s; VECS]],
+        row: usize,
+        col: usize,
+    ) {
+        let (rows, wide) = (self.rows - row, self.cols - col > S::F32_LANES);
+        match (rows, wide) {
+            (7.., true) if MR == 12 && rows <= 8 => self.sum::<S, MR, 8, 2>(simd, a, b, row, col),
+            (7.., true) => self.sum::<S, MR, MR, 2>(simd, a, b, row, col),
+            (7.., false) => self.sum::<S, MR, MR, 1>(simd, a, b, row, col),
+            (5..=6, true) => self.sum::<S, MR, 6, 2>(simd, a, b, row, col),
+            (3..=4, true) => self.sum::<S, MR, 4, 2>(simd, a, b, row, col),
+            (2, true) => self.sum::<S, MR, 2, 2>(simd, a, b, row, col),
+            (_, true) => self.sum::<S, MR, 1, 2>(simd, a, b, row, col),
+            (3..=6, false) => self.sum::<S, MR, 6, 1>(simd, a, b, row, col),
+            (_, false) => self.sum::<S, MR, 2, 1>(simd, a, b, row, col),
+        }
+    }
+
+    /// The sums of a tile of `R` rows and `V` vectors, of which those within the result are written.
+    #[inline(always)]
+    fn sum<S: Simd, const MR: usize, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        a: &[[f32; MR]],
+        b: &[[S::f32s; VECS]],
+        row: usize,
+        col: usize,
+    ) {
+        let sums = simd.vectorize(Sums::<S, MR, R, V> { simd, a, b });
+        for (i, sums) in sums.iter().enumerate().take(self.rows - row) {
+            self.write_row(simd, sums, row + i, col);
+        }
+    }
+
+    #[inline(always)]
+    fn write_row<S: Simd, const V: usize>(&mut self, simd: S, sums: &[S::f32s; V], row: usize, col: usize) {
+        for (v, sum) in sums.iter().enumerate() {
+            let col = col + v * S::F32_LANES;
+            if col + S::F32_LANES <= self.cols {
+                self.write_vector(simd, *sum, row, col);
+            } else if col < self.cols {
+                self.write_part(simd, *sum, row, col);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn write_vector<S: Simd>(&mut self, simd: S, sum: S::f32s, row: usize, col: usize) {
+        let c = &mut self.c[row * self.c_step + col..][..S::F32_LANES];
+        let c = &mut S::as_mut_simd_f32s(c).0[0];
+        *c = match self.start {
+            Start::Zero => sum,
+            Start::Result => simd.add_f32s(sum, *c),
+            Start::Columns(bias) => simd.add_f32s(sum, S::as_simd_f32s(&bias[col..col + S::F32_LANES]).0[0]),
+            Start::Rows(bias) => simd.add_f32s(sum, simd.splat_f32s(bias[row])),
+        };
+    }
+
+    #[inline(always)]
+    fn write_part<S: Simd>(&mut self, simd: S, sum: S::f32s, row: usize, col: usize) {
+        let c = &mut self.c[row * self.c_step + col..][..self.cols - col];
+        let start = match self.start {
+            Start::Zero => simd.splat_f32s(0.0),
+            Start::Result => simd.partial_load_f32s(c),
+            Start::Columns(bias) => simd.partial_load_f32s(&bias[col..self.cols]),
+            Start::Rows(bias) => simd.splat_f32s(bias[row]),
+        };
+        simd.partial_store_f32s(c, simd.add_f32s(sum, start));
+    }
+}
+
+/// The sums over `k` of a tile of `R` rows and `V` vectors.
+struct Sums<'a, S: Simd, const MR: usize, const R: usize, const V: usize> {
+    simd: S,
+    a: &'a [[f32; MR]],
+    b: &'a [[S::f32s; VECS]],
+}
+
+impl<S: Simd, const MR: usize, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, MR, R, V> {
+    type Output = [[S::f32s; V]; R];
+
+    #[inline(always)]
+    fn call(self) -> [[S::f32s; V]; R] {
+        let simd = self.simd;
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        for (a, b) in self.a.iter().zip(self.b) {
+            for (sums, a) in sums.iter_mut().zip(a) {
+                let a = simd.splat_f32s(*a);
+                for (sum, b) in sums.iter_mut().zip(b) {
+                    *sum = simd.mul_add_f32s(a, *b, *sum);
+                }
+            }
+        }
+        sums
+    }
+}

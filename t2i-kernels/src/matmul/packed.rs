@@ -1,0 +1,106 @@
+//! Weights in panels, packed once for many products.
+
+use rayon::prelude::*;
+
+use super::{
+    microkernel::Tile,
+    pack::{Matrix, packed_len},
+};
+use crate::scratch::aligned;
+
+/// Values that begin at a line of the cache. A vector that begins at one of them ends among the values to spare.
+struct Aligned {
+    values: Vec<f32>,
+    skipped: usize,
+}
+
+impl Aligned {
+    fn zeros(len: usize) -> Self {
+        let mut values = vec![0.0; len + 32];
+        let skipped = values.len() - aligned(&mut values).len();
+        Self { values, skipped }
+    }
+}
+
+/// A right operand `[k, n]`, packed for this CPU.
+pub struct PackedMatrix {
+    panels: Aligned,
+    k: usize,
+    n: usize,
+}
+
+impl PackedMatrix {
+    /// Packs a right operand `[k, n]`.
+    ///
+    /// For a layer's weight of the shape `[out, in]` that is `Matrix::new(weight, out, in).t()`.
+    pub fn new(b: Matrix<'_>) -> Self {
+        let (k, n, width) = (b.rows(), b.cols(), Tile::here().cols);
+        let mut panels = Aligned::zeros(packed_len(k, n, width));
+        pack_parallel(b, width, &mut panels.values[panels.skipped..][..packed_len(k, n, width)]);
+        Self { panels, k, n }
+    }
+
+    /// Length of the sums: `in` of a layer.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of the result: `out` of a layer.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The panels `[k, tile.cols]`, one after another.
+    pub(crate) fn panels(&self) -> &[f32] {
+        &self.panels.values[self.panels.skipped..]
+    }
+}
+
+impl std::fmt::Debug for PackedMatrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PackedMatrix({} x {})", self.k, self.n)
+    }
+}
+
+/// A left operand `[m, k]`, packed for this CPU.
+pub(crate) struct PackedLeft {
+    panels: Aligned,
+    m: usize,
+    k: usize,
+}
+
+impl PackedLeft {
+    pub(crate) fn new(a: Matrix<'_>) -> Self {
+        let (m, k, width) = (a.rows(), a.cols(), Tile::here().rows);
+        let mut panels = Aligned::zeros(packed_len(k, m, width));
+        pack_parallel(a.t(), width, &mut panels.values[panels.skipped..][..packed_len(k, m, width)]);
+        Self { panels, m, k }
+    }
+
+    pub(crate) fn m(&self) -> usize {
+        self.m
+    }
+
+    pub(crate) fn k(&self) -> usize {
+        self.k
+    }
+
+    /// The panels from a row on, which is the first of its panel, and from a place in the sums.
+    pub(crate) fn panels(&self, row: usize, k: usize) -> &[f32] {
+        &self.panels.values[self.panels.skipped + row * self.k + k * Tile::here().rows..]
+    }
+
+    /// Values from one panel to the next.
+    pub(crate) fn step(&self) -> usize {
+        self.k * Tile::here().rows
+    }
+}
+
+/// Packs panels on all threads.
+pub(crate) fn pack_parallel(b: Matrix<'_>, width: usize, panels: &mut [f32]) {
+    let size = (b.rows() * width).max(1);
+    panels.par_chunks_mut(size).enumerate().for_each(|(j, panel)| {
+        let start = j * width;
+        b.col_range(start, width.min(b.cols() - start)).pack(width, panel);
+    });
+}

@@ -1,0 +1,121 @@
+//! The kernels as operations on tensors of Burn.
+//!
+//! On a CPU (Flex, with the feature `flex`), for numbers of 32 bits, each runs its kernel, also backwards (with the feature
+//! `autodiff`); anywhere else it is the composition of Burn's operations that it stands for.
+
+#[cfg(feature = "flex")]
+mod fast;
+#[cfg(not(feature = "flex"))]
+#[path = "ops/none.rs"]
+mod fast;
+
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, LayerNorm, Linear};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Tensor, activation};
+
+/// Which tokens a token sees in attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All of the context.
+    All,
+    /// Itself and those before it.
+    Past,
+}
+
+/// `x * sigmoid(x)`.
+///
+/// # Shapes
+/// - x, output: any
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    fast::silu(&x).unwrap_or_else(|| activation::silu(x))
+}
+
+/// The first half of the last axis times GELU (in its exact form) of the second half.
+///
+/// # Shapes
+/// - x: `[batch, tokens, 2 * n]`
+/// - output: `[batch, tokens, n]`
+pub fn geglu(x: Tensor<3>) -> Tensor<3> {
+    fast::geglu(&x).unwrap_or_else(|| {
+        let half = x.dims()[2] / 2;
+        x.clone().narrow(2, 0, half) * gelu(x.narrow(2, half, half))
+    })
+}
+
+/// Group normalisation. [Wu and He 2018](https://arxiv.org/abs/1803.08494)
+///
+/// # Shapes
+/// - x, output: `[batch, channels, height, width]`
+///
+/// # Panics
+/// If `x` has other channels than `norm`.
+pub fn group_norm(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    fast::group_norm(norm, &x).unwrap_or_else(|| norm.forward(x))
+}
+
+/// [`silu`] of [`group_norm`], in one pass.
+///
+/// # Shapes
+/// - x, output: `[batch, channels, height, width]`
+///
+/// # Panics
+/// If `x` has other channels than `norm`.
+pub fn group_norm_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    fast::group_norm_silu(norm, &x).unwrap_or_else(|| activation::silu(norm.forward(x)))
+}
+
+/// Normalisation over the last axis; `epsilon` is that of `norm`, which does not tell.
+/// [Ba et al. 2016](https://arxiv.org/abs/1607.06450)
+///
+/// # Shapes
+/// - x, output: `[batch, tokens, channels]`
+///
+/// # Panics
+/// If `x` has other channels than `norm`.
+pub fn layer_norm(norm: &LayerNorm, epsilon: f64, x: Tensor<3>) -> Tensor<3> {
+    fast::layer_norm(norm, epsilon, &x).unwrap_or_else(|| norm.forward(x))
+}
+
+/// `x weight + bias`.
+///
+/// # Shapes
+/// - x: `[batch, tokens, inputs]`
+/// - output: `[batch, tokens, outputs]`
+///
+/// # Panics
+/// If `x` has other inputs than `linear`.
+pub fn linear(linear: &Linear, x: Tensor<3>) -> Tensor<3> {
+    fast::linear(linear, &x).unwrap_or_else(|| linear.forward(x))
+}
+
+/// Convolution of pictures.
+///
+/// # Shapes
+/// - x: `[batch, inputs, height, width]`
+/// - output: `[batch, outputs, height, width]`, as padding and stride have it
+///
+/// # Panics
+/// If `x` has other channels than `conv`.
+pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    fast::conv2d(conv, &x).unwrap_or_else(|| conv.forward(x))
+}
+
+/// Scaled dot-product attention of several heads, `softmax(q k^T / sqrt(dim)) v`, by a kernel; `None` where there is none.
+/// [Dao et al. 2022](https://arxiv.org/abs/2205.14135)
+///
+/// # Shapes
+/// - query, output: `[batch, tokens, heads * dim]`
+/// - key, value: `[batch, context, heads * dim]`
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn attention(
+    query: &Tensor<3>,
+    key: &Tensor<3>,
+    value: &Tensor<3>,
+    heads: usize,
+    sight: Sight,
+) -> Option<Tensor<3>> {
+    fast::attention([query, key, value], heads, sight)
+}

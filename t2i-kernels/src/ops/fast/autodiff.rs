@@ -1,0 +1,265 @@
+//! The kernels' gradients in Burn's autodiff.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, TensorMetadata};
+
+use super::{KernelGradients, Kernels, Norm, Sight};
+
+/// A function of one tensor, and its gradient.
+trait Unary: Clone + Copy + Send + std::fmt::Debug + 'static {
+    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B>;
+    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B>;
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Silu;
+
+#[derive(Debug, Clone, Copy)]
+struct Geglu;
+
+impl Unary for Silu {
+    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        B::silu(x)
+    }
+
+    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::silu_backward(x, grad)
+    }
+}
+
+impl Unary for Geglu {
+    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        B::geglu(x)
+    }
+
+    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::geglu_backward(x, grad)
+    }
+}
+
+#[derive(Debug)]
+struct UnaryStep<F>(F);
+
+impl<B: KernelGradients, F: Unary> Backward<B, 1> for UnaryStep<F> {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        if let [Some(x)] = ops.parents {
+            grads.register::<B>(x.id, self.0.backward::<B>(ops.state, grad));
+        }
+    }
+}
+
+fn unary<B: KernelGradients, C: CheckpointStrategy, F: Unary>(
+    f: F,
+    x: FloatTensor<Autodiff<B, C>>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (x, node) = x.into_parts();
+    match UnaryStep(f).prepare::<C>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(x.clone(), f.forward::<B>(x)),
+        OpsKind::UnTracked(prep) => prep.finish(f.forward::<B>(x)),
+    }
+}
+
+#[derive(Debug)]
+struct NormStep;
+
+impl<B: KernelGradients> Backward<B, 3> for NormStep {
+    type State = (Norm, [FloatTensor<B>; 3], f64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (norm, inputs, epsilon) = ops.state;
+        register::<B, 3>(
+            grads,
+            ops.parents.map(|parent| parent.map(|node| node.id)),
+            B::norm_backward(norm, inputs, epsilon, grad),
+        );
+    }
+}
+
+fn norm<B: KernelGradients, C: CheckpointStrategy>(
+    norm: Norm,
+    inputs: [FloatTensor<Autodiff<B, C>>; 3],
+    epsilon: f64,
+) -> FloatTensor<Autodiff<B, C>> {
+    let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] = inputs.map(|input| input.into_parts());
+    let forward = |x, gamma, beta| match norm {
+        Norm::Group(groups) => B::normalise_groups(x, gamma, beta, groups, epsilon),
+        Norm::GroupSilu(groups) => B::group_norm_silu(x, gamma, beta, groups, epsilon),
+        Norm::Layer => B::normalise_layer(x, gamma, beta, epsilon),
+    };
+    match NormStep.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let state = (norm, [x.clone(), gamma.clone(), beta.clone()], epsilon);
+            prep.finish(state, forward(x, gamma, beta))
+        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(x, gamma, beta)),
+    }
+}
+
+#[derive(Debug)]
+struct Conv3x3Step;
+
+impl<B: KernelGradients> Backward<B, 3> for Conv3x3Step {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x, weight], [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::conv3x3_x_backward(weight, grad.clone()));
+        }
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, B::conv3x3_weight_backward(x, grad.clone()));
+        }
+        if let Some(node) = bias_node {
+            grads.register::<B>(node.id, sum_over_pixels::<B>(grad));
+        }
+    }
+}
+
+/// `[batch, channels, height, width] -> [channels]`
+fn sum_over_pixels<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
+    let shape = grad.shape();
+    let [batch, channels, pixels] = [shape[0], shape[1], shape[2] * shape[3]];
+    let sums = B::float_sum_dim(B::float_reshape(grad, [batch, channels, pixels].into()), 2);
+    let sums = B::float_sum_dim(B::float_reshape(sums, [batch, channels].into()), 0);
+    B::float_reshape(sums, [channels].into())
+}
+
+#[derive(Debug)]
+struct MultiplyStep;
+
+impl<B: KernelGradients> Backward<B, 2> for MultiplyStep {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x, weight], [x_node, weight_node]) = (ops.state, ops.parents);
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::multiply_x_backward(weight, grad.clone()));
+        }
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, B::multiply_weight_backward(x, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionStep;
+
+impl<B: KernelGradients> Backward<B, 3> for AttentionStep {
+    type State = ([FloatTensor<B>; 3], [FloatTensor<B>; 2], usize, Sight);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (inputs, saved, heads, sight) = ops.state;
+        register::<B, 3>(
+            grads,
+            ops.parents.map(|parent| parent.map(|node| node.id)),
+            B::attention_backward(inputs, saved, heads, sight, grad),
+        );
+    }
+}
+
+/// Gives gradients to those of the inputs that want them.
+fn register<B: Backend, const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    each: [FloatTensor<B>; N],
+) {
+    for (parent, grad) in parents.into_iter().zip(each) {
+        if let Some(parent) = parent {
+            grads.register::<B>(parent, grad);
+        }
+    }
+}
+
+impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        unary::<B, C, _>(Silu, x)
+    }
+
+    fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        unary::<B, C, _>(Geglu, x)
+    }
+
+    fn normalise_groups(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        norm::<B, C>(Norm::Group(groups), [x, gamma, beta], epsilon)
+    }
+
+    fn group_norm_silu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        norm::<B, C>(Norm::GroupSilu(groups), [x, gamma, beta], epsilon)
+    }
+
+    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(x, x_node), (weight, weight_node), (bias, bias_node)] = [x, weight, bias].map(|input| input.into_parts());
+        match Conv3x3Step.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::conv3x3(x, weight, bias)),
+            OpsKind::UnTracked(prep) => prep.finish(B::conv3x3(x, weight, bias)),
+        }
+    }
+
+    fn multiply(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(x, x_node), (weight, weight_node)] = [x, weight].map(|input| input.into_parts());
+        match MultiplyStep.prepare::<C>([x_node, weight_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::multiply(x, weight)),
+            OpsKind::UnTracked(prep) => prep.finish(B::multiply(x, weight)),
+        }
+    }
+
+    fn multiply_add(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let product = Self::multiply(x, weight);
+        let mut shape = vec![1; product.shape().num_dims()];
+        *shape.last_mut().expect("an axis of outputs") = bias.shape()[0];
+        Self::float_add(product, Self::float_reshape(bias, shape.into()))
+    }
+
+    fn normalise_layer(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        norm::<B, C>(Norm::Layer, [x, gamma, beta], epsilon)
+    }
+
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: usize,
+        sight: Sight,
+    ) -> FloatTensor<Self> {
+        let [(q, q_node), (k, k_node), (v, v_node)] = [query, key, value].map(|input| input.into_parts());
+        match AttentionStep.prepare::<C>([q_node, k_node, v_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let inputs = [q, k, v];
+                let saved = B::attention_saving(inputs.clone(), heads, sight);
+                let out = saved[0].clone();
+                prep.finish((inputs, saved, heads, sight), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::attend(q, k, v, heads, sight)),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Tensors of Flex as slices, for the kernels.
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Shape, TensorData};
+use burn_flex::FlexTensor;
+
+#[cfg(feature = "autodiff")]
+use super::{KernelGradients, Norm};
+use super::{Kernels, Sight};
+use crate::attention::{self, Heads, Inputs, Layout, Mask};
+use crate::{Conv2d, Matrix, PackedMatrix, Window, activation, matmul, norm};
+#[cfg(feature = "autodiff")]
+use crate::{attention::Saved, conv3x3_weight_gradient};
+
+impl Kernels for Flex {
+    fn silu(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        filled(x.layout().shape().clone(), |out| activation::silu(values(&x), out))
+    }
+
+    fn geglu(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let mut shape = x.layout().shape().clone();
+        let last = shape.num_dims() - 1;
+        shape[last] /= 2;
+        let n = shape[last];
+        filled(shape, |out| activation::geglu(values(&x), n, out))
+    }
+
+    fn normalise_groups(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
+        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+        let flat = planes(&x);
+        filled(x.layout().shape().clone(), |out| {
+            norm::group_norm(values(&x), flat, groups, values(&gamma), values(&beta), epsilon as f32, out);
+        })
+    }
+
+    fn group_norm_silu(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
+        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+        let flat = planes(&x);
+        filled(x.layout().shape().clone(), |out| {
+            norm::group_norm_silu(values(&x), flat, groups, values(&gamma), values(&beta), epsilon as f32, out);
+        })
+    }
+
+    fn conv3x3(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+        let conv = Conv2d::new(values(&weight), matrix(&weight), window());
+        convolve(&conv, &x, Some(values(&bias)))
+    }
+
+    fn multiply(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        product(x, weight, None)
+    }
+
+    fn multiply_add(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        product(x, weight, Some(bias))
+    }
+
+    fn normalise_layer(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
+        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+        filled(x.layout().shape().clone(), |out| {
+            norm::layer_norm(values(&x), values(&gamma), values(&beta), epsilon as f32, out);
+        })
+    }
+
+    fn attend(query: FlexTensor, key: FlexTensor, value: FlexTensor, heads: usize, sight: Sight) -> FlexTensor {
+        let inputs = [query, key, value].map(|input| input.to_contiguous());
+        let Inputs { q, k, v, mask, scale } = attention_inputs(&inputs, heads, sight);
+        let shape = inputs[0].layout().shape().clone();
+        filled(shape, |out| attention::attention(q, k, v, mask, scale, Layout::Tokens, out))
+    }
+}
+
+#[cfg(feature = "autodiff")]
+impl KernelGradients for Flex {
+    fn silu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        filled(x.layout().shape().clone(), |out| activation::silu_backward(values(&x), values(&grad), out))
+    }
+
+    fn geglu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let shape = x.layout().shape().clone();
+        let n = shape[shape.num_dims() - 1] / 2;
+        filled(shape, |out| activation::geglu_backward(values(&x), n, values(&grad), out))
+    }
+
+    fn norm_backward(norm: Norm, inputs: [FlexTensor; 3], epsilon: f64, grad: FlexTensor) -> [FlexTensor; 3] {
+        let [x, gamma, beta] = inputs.map(|input| input.to_contiguous());
+        let grad = grad.to_contiguous();
+        let [x_, gamma_, beta_, grad] = [&x, &gamma, &beta, &grad].map(values);
+        let epsilon = epsilon as f32;
+        let mut gradients = None;
+        let dx = filled(x.layout().shape().clone(), |out| {
+            gradients = Some(match norm {
+                Norm::Group(groups) => norm::group_norm_backward(x_, planes(&x), groups, gamma_, epsilon, grad, out),
+                Norm::Layer => norm::layer_norm_backward(x_, gamma_, epsilon, grad, out),
+                Norm::GroupSilu(groups) => {
+                    norm::group_norm_silu_backward(x_, planes(&x), groups, gamma_, beta_, epsilon, grad, out)
+                }
+            });
+        });
+        let gradients = gradients.expect("the closure has run");
+        let channels = |values: Vec<f32>| {
+            let n = values.len();
+            FlexTensor::from_data(TensorData::new(values, [n]))
+        };
+        [dx, channels(gradients.gamma), channels(gradients.beta)]
+    }
+
+    fn multiply_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (weight, grad) = (weight.to_contiguous(), grad.to_contiguous());
+        let [inputs, outputs] = rows(&weight);
+        let mut shape = grad.layout().shape().clone();
+        let last = shape.num_dims() - 1;
+        shape[last] = inputs;
+        let [m, _] = rows(&grad);
+        let (grad, weight) = (Matrix::new(values(&grad), m, outputs), Matrix::new(values(&weight), inputs, outputs));
+        filled(shape, |out| matmul(grad, weight.t(), out))
+    }
+
+    fn multiply_weight_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let ([m, inputs], [_, outputs]) = (rows(&x), rows(&grad));
+        let (x, grad) = (Matrix::new(values(&x), m, inputs), Matrix::new(values(&grad), m, outputs));
+        filled(Shape::new([inputs, outputs]), |out| matmul(x.t(), grad, out))
+    }
+
+    fn conv3x3_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let weight = weight.to_contiguous();
+        convolve(&Conv2d::backward(values(&weight), matrix(&weight), window()), &grad, None)
+    }
+
+    fn conv3x3_weight_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let [[_, inputs, height, width], [_, outputs, ..]] = [&x, &grad].map(pictures);
+        filled(Shape::new([outputs, inputs, 3, 3]), |out| {
+            conv3x3_weight_gradient(values(&x), values(&grad), [outputs, inputs], [height, width], out);
+        })
+    }
+
+    fn attention_saving(inputs: [FlexTensor; 3], heads: usize, sight: Sight) -> [FlexTensor; 2] {
+        let inputs = inputs.map(|input| input.to_contiguous());
+        let shape = inputs[0].layout().shape().clone();
+        let [batch, tokens] = [shape[0], shape[1]];
+        let kernel = attention_inputs(&inputs, heads, sight);
+        let mut out = None;
+        let log_sums = filled(Shape::new([batch, heads, tokens]), |log_sums| {
+            out = Some(filled(shape, |out| attention::attention_saving(kernel, Layout::Tokens, out, log_sums)));
+        });
+        [out.expect("the closure has run"), log_sums]
+    }
+
+    fn attention_backward(
+        inputs: [FlexTensor; 3],
+        saved: [FlexTensor; 2],
+        heads: usize,
+        sight: Sight,
+        grad: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let inputs = inputs.map(|input| input.to_contiguous());
+        let ([out, log_sums], grad) = (saved, grad.to_contiguous());
+        let kernel = attention_inputs(&inputs, heads, sight);
+        let saved = Saved { out: heads_of(&out, heads), log_sums: values(&log_sums) };
+        let mut grads = inputs.each_ref().map(|input| vec![0.0; input.layout().shape().num_elements()]);
+        let slices = grads.each_mut().map(Vec::as_mut_slice);
+        attention::attention_backward(kernel, saved, heads_of(&grad, heads), Layout::Tokens, slices);
+        let shapes = inputs.each_ref().map(|input| input.layout().shape().clone());
+        let mut shapes = shapes.into_iter();
+        grads.map(|values| FlexTensor::from_data(TensorData::new(values, shapes.next().expect("as many"))))
+    }
+}
+
+/// `x weight + bias`, for all rows of `x`.
+fn product(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
+    let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+    let [inputs, outputs] = rows(&weight);
+    let packed = PackedMatrix::new(Matrix::new(values(&weight), inputs, outputs));
+    let mut shape = x.layout().shape().clone();
+    let last = shape.num_dims() - 1;
+    shape[last] = outputs;
+    filled(shape, |out| crate::linear(values(&x), &packed, bias.as_ref().map(values), out))
+}
+
+/// All axes but the last as one, and the last.
+fn rows(x: &FlexTensor) -> [usize; 2] {
+    let shape = x.layout().shape();
+    let last = shape[shape.num_dims() - 1];
+    [shape.num_elements() / last, last]
+}
+
+/// Queries, keys and values, `[batch, tokens, heads * dim]` each.
+fn attention_inputs(inputs: &[FlexTensor; 3], heads: usize, sight: Sight) -> Inputs<'_> {
+    let [q, k, v] = inputs.each_ref().map(|input| heads_of(input, heads));
+    let mask = match sight {
+        Sight::All => Mask::None,
+        Sight::Past => Mask::Causal,
+    };
+    let width = inputs[0].layout().shape()[2] / heads;
+    Inputs { q, k, v, mask, scale: (width as f64).powf(-0.5) as f32 }
+}
+
+/// `[batch, tokens, heads * dim]`
+fn heads_of(x: &FlexTensor, heads: usize) -> Heads<'_> {
+    let shape = x.layout().shape();
+    Heads::new(values(x), [shape[0], heads, shape[1], shape[2] / heads], Layout::Tokens)
+}
+
+fn window() -> Window {
+    Window::square(3, 1, 1)
+}
+
+fn convolve(conv: &Conv2d, x: &FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
+    let x = x.to_contiguous();
+    let [batch, _, height, width] = pictures(&x);
+    filled(Shape::new([batch, conv.outputs(), height, width]), |out| {
+        conv.forward(values(&x), [height, width], bias, out);
+    })
+}
+
+/// The values of a tensor that lies in one piece.
+fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("f32 in one piece")
+}
+
+/// A tensor that `write` fills.
+fn filled(shape: Shape, write: impl FnOnce(&mut [f32])) -> FloatTensor<Flex> {
+    let mut values = vec![0.0; shape.num_elements()];
+    write(&mut values);
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// `[batch, channels, height, width]`
+fn pictures(x: &FlexTensor) -> [usize; 4] {
+    let shape = x.layout().shape();
+    [shape[0], shape[1], shape[2], shape[3]]
+}
+
+/// `[batch, channels, height * width]`
+fn planes(x: &FlexTensor) -> [usize; 3] {
+    let [batch, channels, height, width] = pictures(x);
+    [batch, channels, height * width]
+}
+
+/// `[outputs, inputs]` of a kernel.
+fn matrix(weight: &FlexTensor) -> [usize; 2] {
+    let [outputs, inputs, ..] = pictures(weight);
+    [outputs, inputs]
+}

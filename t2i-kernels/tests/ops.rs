@@ -1,0 +1,117 @@
+//! Operations by kernels, and their gradients, are Burn's.
+#![cfg(all(feature = "flex", feature = "autodiff"))]
+#![allow(clippy::unwrap_used)]
+
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::{self, gelu};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use t2i_kernels::ops::{self, Sight};
+
+/// Of the largest value.
+const TOLERANCE: f32 = 1e-5;
+
+fn random<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.random_range(-1.0..1.0)).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff()).require_grad()
+}
+
+fn assert_close(what: &str, found: TensorData, expected: TensorData) {
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    let [found, expected]: [Vec<f32>; 2] = [found, expected].map(|data| data.try_into_vec().unwrap());
+    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let error = found.iter().zip(&expected).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+    assert!(found.iter().all(|value| value.is_finite()), "{what}");
+    assert!(error <= TOLERANCE * largest, "{what}: {error:e} of {largest}");
+}
+
+/// Compares results, and the gradients that `of` picks, of a sum with random weights.
+fn compare<const D: usize>(what: &str, [fast, plain]: [Tensor<D>; 2], of: impl Fn(&Gradients) -> Vec<TensorData>) {
+    assert_close(what, fast.to_data(), plain.to_data());
+    let weights = random(9, fast.dims());
+    let gradients = [fast, plain].map(|result| of(&(result * weights.clone()).sum().backward()));
+    let [fast, plain] = gradients;
+    for (i, (fast, plain)) in fast.into_iter().zip(plain).enumerate() {
+        assert_close(&format!("{what}, gradient {i}"), fast, plain);
+    }
+}
+
+fn grad<const D: usize>(x: &Tensor<D>, gradients: &Gradients) -> TensorData {
+    x.grad(gradients).unwrap().to_data()
+}
+
+#[test]
+fn activations() {
+    let x = random(0, [2, 3, 14]) * 5.0;
+    let x = Tensor::<3>::from_data(x.to_data(), &x.device()).require_grad();
+    compare("SiLU", [ops::silu(x.clone()), activation::silu(x.clone())], |g| vec![grad(&x, g)]);
+    let plain = x.clone().narrow(2, 0, 7) * gelu(x.clone().narrow(2, 7, 7));
+    compare("GEGLU", [ops::geglu(x.clone()), plain], |g| vec![grad(&x, g)]);
+}
+
+#[test]
+fn norms() {
+    let x = random(1, [2, 6, 5, 3]);
+    let norm = GroupNormConfig::new(3, 6).with_epsilon(1e-4).init(&x.device());
+    let weights = |g: &Gradients| {
+        let (gamma, beta) = (norm.gamma.as_ref().unwrap().val(), norm.beta.as_ref().unwrap().val());
+        vec![grad(&x, g), grad(&gamma, g), grad(&beta, g)]
+    };
+    compare("group norm", [ops::group_norm(&norm, x.clone()), norm.forward(x.clone())], weights);
+    let plain = activation::silu(norm.forward(x.clone()));
+    compare("group norm and SiLU", [ops::group_norm_silu(&norm, x.clone()), plain], weights);
+    let x = random(2, [2, 4, 10]);
+    let norm = LayerNormConfig::new(10).with_epsilon(1e-4).init(&x.device());
+    compare("layer norm", [ops::layer_norm(&norm, 1e-4, x.clone()), norm.forward(x.clone())], |g| {
+        vec![grad(&x, g), grad(&norm.gamma.val(), g), grad(&norm.beta.as_ref().unwrap().val(), g)]
+    });
+}
+
+#[test]
+fn linear_layers() {
+    let x = random(3, [2, 5, 7]);
+    for bias in [true, false] {
+        let layer = LinearConfig::new(7, 9).with_bias(bias).init(&x.device());
+        compare("linear", [ops::linear(&layer, x.clone()), layer.forward(x.clone())], |g| {
+            let bias = layer.bias.as_ref().map(|bias| grad(&bias.val(), g));
+            [grad(&x, g), grad(&layer.weight.val(), g)].into_iter().chain(bias).collect()
+        });
+    }
+}
+
+#[test]
+fn convolutions() {
+    let all = |conv: &Conv2d, x: &Tensor<4>| {
+        compare("conv", [ops::conv2d(conv, x.clone()), conv.forward(x.clone())], |g| {
+            vec![grad(x, g), grad(&conv.weight.val(), g), grad(&conv.bias.as_ref().unwrap().val(), g)]
+        });
+    };
+    for [height, width] in [[1, 1], [2, 3], [4, 4], [9, 17], [16, 16]] {
+        let x = random(4, [2, 3, height, width]);
+        let same = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        all(&Conv2dConfig::new([3, 5], [3, 3]).with_padding(same.clone()).init(&x.device()), &x);
+        // These have no kernel and take Burn's way.
+        all(&Conv2dConfig::new([3, 5], [1, 1]).init(&x.device()), &x);
+        all(&Conv2dConfig::new([3, 5], [3, 3]).with_stride([2, 2]).with_padding(same).init(&x.device()), &x);
+    }
+}
+
+#[test]
+fn attention() {
+    for (tokens, context, sight) in [(6, 6, Sight::All), (5, 77, Sight::All), (1, 3, Sight::All), (9, 9, Sight::Past)] {
+        let (q, k, v) = (random(5, [2, tokens, 12]), random(6, [2, context, 12]), random(7, [2, context, 12]));
+        let fast = ops::attention(&q, &k, &v, 3, sight).unwrap();
+        let heads = |x: &Tensor<3>| x.clone().reshape([0, 0, 3, 4]).swap_dims(1, 2);
+        let mut scores = heads(&q).matmul(heads(&k).transpose()) / 2.0;
+        if sight == Sight::Past {
+            let later = Tensor::<2, burn::tensor::Bool>::tril_mask([tokens, context], 0, &q.device());
+            let shape = scores.dims();
+            scores = scores.mask_fill(later.unsqueeze::<4>().expand(shape), f32::NEG_INFINITY);
+        }
+        let plain = activation::softmax(scores, 3).matmul(heads(&v)).swap_dims(1, 2).reshape([2, tokens, 12]);
+        compare("attention", [fast, plain], |g| vec![grad(&q, g), grad(&k, g), grad(&v, g)]);
+    }
+}
