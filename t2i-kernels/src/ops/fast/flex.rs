@@ -9,9 +9,9 @@ use burn_flex::FlexTensor;
 use super::{KernelGradients, Norm};
 use super::{Kernels, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
-use crate::{Conv2d, Matrix, PackedMatrix, Window, activation, matmul, norm};
+use crate::{Conv2d, Matrix, PackedMatrix, Window, activation, norm};
 #[cfg(feature = "autodiff")]
-use crate::{attention::Saved, conv3x3_weight_gradient};
+use crate::{attention::Saved, conv3x3_weight_gradient, matmul};
 
 impl Kernels for Flex {
     fn silu(x: FlexTensor) -> FlexTensor {
