@@ -19,19 +19,11 @@ pub(crate) trait Kernels: Backend {
 
     fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    fn normalise_groups(
+    fn normalise(
+        norm: Norm,
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f64,
-    ) -> FloatTensor<Self>;
-
-    fn group_norm_silu(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        groups: usize,
         epsilon: f64,
     ) -> FloatTensor<Self>;
 
@@ -40,13 +32,6 @@ pub(crate) trait Kernels: Backend {
     fn multiply(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn multiply_add(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    fn normalise_layer(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self>;
 
     fn attend(
         query: FloatTensor<Self>,
@@ -93,8 +78,7 @@ pub(crate) trait KernelGradients: Kernels {
     ) -> [FloatTensor<Self>; 3];
 }
 
-/// The normalisations.
-#[cfg(feature = "autodiff")]
+/// The normalisations, with their groups.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Norm {
     Group(usize),
@@ -111,18 +95,21 @@ pub(super) fn geglu(x: &Tensor<3>) -> Option<Tensor<3>> {
 }
 
 pub(super) fn group_norm(norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
-    let (x, [gamma, beta]) = (part(x)?, affine(norm)?);
-    Some(Tensor::from_dispatch(Dispatch::normalise_groups(x, gamma, beta, norm.num_groups, norm.epsilon)))
+    of_groups(Norm::Group(norm.num_groups), norm, x)
 }
 
 pub(super) fn group_norm_silu(norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
-    let (x, [gamma, beta]) = (part(x)?, affine(norm)?);
-    Some(Tensor::from_dispatch(Dispatch::group_norm_silu(x, gamma, beta, norm.num_groups, norm.epsilon)))
+    of_groups(Norm::GroupSilu(norm.num_groups), norm, x)
+}
+
+fn of_groups(kind: Norm, norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
+    let (gamma, beta) = (part(&norm.gamma.as_ref()?.val())?, part(&norm.beta.as_ref()?.val())?);
+    Some(Tensor::from_dispatch(Dispatch::normalise(kind, part(x)?, gamma, beta, norm.epsilon)))
 }
 
 pub(super) fn layer_norm(norm: &LayerNorm, epsilon: f64, x: &Tensor<3>) -> Option<Tensor<3>> {
-    let (x, gamma, beta) = (part(x)?, part(&norm.gamma.val())?, part(&norm.beta.as_ref()?.val())?);
-    Some(Tensor::from_dispatch(Dispatch::normalise_layer(x, gamma, beta, epsilon)))
+    let (gamma, beta) = (part(&norm.gamma.val())?, part(&norm.beta.as_ref()?.val())?);
+    Some(Tensor::from_dispatch(Dispatch::normalise(Norm::Layer, part(x)?, gamma, beta, epsilon)))
 }
 
 pub(super) fn linear(linear: &Linear, x: &Tensor<3>) -> Option<Tensor<3>> {
@@ -147,11 +134,6 @@ pub(super) fn conv2d(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
 pub(super) fn attention(inputs: [&Tensor<3>; 3], heads: usize, sight: Sight) -> Option<Tensor<3>> {
     let [query, key, value] = inputs.map(part);
     Some(Tensor::from_dispatch(Dispatch::attend(query?, key?, value?, heads, sight)))
-}
-
-/// The weights of a norm.
-fn affine(norm: &GroupNorm) -> Option<[DispatchTensor; 2]> {
-    Some([part(&norm.gamma.as_ref()?.val())?, part(&norm.beta.as_ref()?.val())?])
 }
 
 /// A tensor that a kernel can take: of 32 bits, not empty, on Flex, and differentiated only where gradients are compiled in.

@@ -85,26 +85,6 @@ impl<B: KernelGradients> Backward<B, 3> for NormStep {
     }
 }
 
-fn norm<B: KernelGradients, C: CheckpointStrategy>(
-    norm: Norm,
-    inputs: [FloatTensor<Autodiff<B, C>>; 3],
-    epsilon: f64,
-) -> FloatTensor<Autodiff<B, C>> {
-    let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] = inputs.map(|input| input.into_parts());
-    let forward = |x, gamma, beta| match norm {
-        Norm::Group(groups) => B::normalise_groups(x, gamma, beta, groups, epsilon),
-        Norm::GroupSilu(groups) => B::group_norm_silu(x, gamma, beta, groups, epsilon),
-        Norm::Layer => B::normalise_layer(x, gamma, beta, epsilon),
-    };
-    match NormStep.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => {
-            let state = (norm, [x.clone(), gamma.clone(), beta.clone()], epsilon);
-            prep.finish(state, forward(x, gamma, beta))
-        }
-        OpsKind::UnTracked(prep) => prep.finish(forward(x, gamma, beta)),
-    }
-}
-
 #[derive(Debug)]
 struct Conv3x3Step;
 
@@ -192,24 +172,21 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         unary::<B, C, _>(Geglu, x)
     }
 
-    fn normalise_groups(
+    fn normalise(
+        norm: Norm,
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        groups: usize,
         epsilon: f64,
     ) -> FloatTensor<Self> {
-        norm::<B, C>(Norm::Group(groups), [x, gamma, beta], epsilon)
-    }
-
-    fn group_norm_silu(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        norm::<B, C>(Norm::GroupSilu(groups), [x, gamma, beta], epsilon)
+        let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] = [x, gamma, beta].map(|input| input.into_parts());
+        match NormStep.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = (norm, [x.clone(), gamma.clone(), beta.clone()], epsilon);
+                prep.finish(state, B::normalise(norm, x, gamma, beta, epsilon))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::normalise(norm, x, gamma, beta, epsilon)),
+        }
     }
 
     fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -233,15 +210,6 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         let mut shape = vec![1; product.shape().num_dims()];
         *shape.last_mut().expect("an axis of outputs") = bias.shape()[0];
         Self::float_add(product, Self::float_reshape(bias, shape.into()))
-    }
-
-    fn normalise_layer(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        norm::<B, C>(Norm::Layer, [x, gamma, beta], epsilon)
     }
 
     fn attend(

@@ -6,8 +6,8 @@ use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 
 #[cfg(feature = "autodiff")]
-use super::{KernelGradients, Norm};
-use super::{Kernels, Sight};
+use super::KernelGradients;
+use super::{Kernels, Norm, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
 use crate::{Conv2d, Matrix, PackedMatrix, Window, activation, norm};
 #[cfg(feature = "autodiff")]
@@ -28,19 +28,14 @@ impl Kernels for Flex {
         filled(shape, |out| activation::geglu(values(&x), n, out))
     }
 
-    fn normalise_groups(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
+    fn normalise(norm: Norm, x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
         let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
-        let flat = planes(&x);
-        filled(x.layout().shape().clone(), |out| {
-            norm::group_norm(values(&x), flat, groups, values(&gamma), values(&beta), epsilon as f32, out);
-        })
-    }
-
-    fn group_norm_silu(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: usize, epsilon: f64) -> FlexTensor {
-        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
-        let flat = planes(&x);
-        filled(x.layout().shape().clone(), |out| {
-            norm::group_norm_silu(values(&x), flat, groups, values(&gamma), values(&beta), epsilon as f32, out);
+        let [x_, gamma, beta] = [&x, &gamma, &beta].map(values);
+        let epsilon = epsilon as f32;
+        filled(x.layout().shape().clone(), |out| match norm {
+            Norm::Group(groups) => norm::group_norm(x_, planes(&x), groups, gamma, beta, epsilon, out),
+            Norm::GroupSilu(groups) => norm::group_norm_silu(x_, planes(&x), groups, gamma, beta, epsilon, out),
+            Norm::Layer => norm::layer_norm(x_, gamma, beta, epsilon, out),
         })
     }
 
@@ -56,13 +51,6 @@ impl Kernels for Flex {
 
     fn multiply_add(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
         product(x, weight, Some(bias))
-    }
-
-    fn normalise_layer(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
-        let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
-        filled(x.layout().shape().clone(), |out| {
-            norm::layer_norm(values(&x), values(&gamma), values(&beta), epsilon as f32, out);
-        })
     }
 
     fn attend(query: FlexTensor, key: FlexTensor, value: FlexTensor, heads: usize, sight: Sight) -> FlexTensor {
