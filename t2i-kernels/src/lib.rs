@@ -17,6 +17,7 @@ mod conv;
 mod math;
 mod matmul;
 pub mod norm;
+mod number;
 pub mod ops;
 mod parallel;
 mod scratch;
@@ -24,3 +25,4 @@ pub mod softmax;
 
 pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
 pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};
+pub use self::number::Number;

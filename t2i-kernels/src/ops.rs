@@ -1,7 +1,8 @@
 //! The kernels as operations on tensors of Burn.
 //!
 //! On a CPU (Flex, with the feature `flex`), for numbers of 32 bits, each runs its kernel, also backwards (with the feature
-//! `autodiff`); anywhere else it is the composition of Burn's operations that it stands for.
+//! `autodiff`); anywhere else it is the composition of Burn's operations that it stands for. Weights may be halves there: see
+//! [`arithmetic`].
 
 #[cfg(feature = "flex")]
 mod fast;
@@ -11,8 +12,7 @@ mod fast;
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::activation::gelu;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Device, Tensor, activation};
 
 /// Which tokens a token sees in attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,36 @@ pub enum Sight {
     Past,
 }
 
+/// The type in which a network computes whose weights are of the type `weights`.
+///
+/// It is their own, but for halves on a CPU (Flex), which has no fast arithmetic for them: there they take half the memory, and
+/// each is widened to 32 bits at the time it is used. Where gradients are asked for, halves stay halves.
+pub fn arithmetic(weights: DType, device: &Device) -> DType {
+    fast::arithmetic(weights, device)
+}
+
 /// `x * sigmoid(x)`.
 ///
 /// # Shapes
 /// - x, output: any
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     fast::silu(&x).unwrap_or_else(|| activation::silu(x))
+}
+
+/// `x * P(N < x)` for a standard normal `N`: GELU in its exact form. [Hendrycks and Gimpel 2016](https://arxiv.org/abs/1606.08415)
+///
+/// # Shapes
+/// - x, output: any
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    fast::gelu(&x).unwrap_or_else(|| activation::gelu(x))
+}
+
+/// `x * sigmoid(1.702 * x)`, which is nearly [`gelu`].
+///
+/// # Shapes
+/// - x, output: any
+pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    fast::quick_gelu(&x).unwrap_or_else(|| x.clone() * activation::sigmoid(x * 1.702))
 }
 
 /// The first half of the last axis times GELU (in its exact form) of the second half.
@@ -39,7 +63,7 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn geglu(x: Tensor<3>) -> Tensor<3> {
     fast::geglu(&x).unwrap_or_else(|| {
         let half = x.dims()[2] / 2;
-        x.clone().narrow(2, 0, half) * gelu(x.narrow(2, half, half))
+        x.clone().narrow(2, 0, half) * activation::gelu(x.narrow(2, half, half))
     })
 }
 
@@ -80,12 +104,12 @@ pub fn layer_norm(norm: &LayerNorm, epsilon: f64, x: Tensor<3>) -> Tensor<3> {
 /// `x weight + bias`.
 ///
 /// # Shapes
-/// - x: `[batch, tokens, inputs]`
-/// - output: `[batch, tokens, outputs]`
+/// - x: `[..., inputs]`
+/// - output: `[..., outputs]`
 ///
 /// # Panics
 /// If `x` has other inputs than `linear`.
-pub fn linear(linear: &Linear, x: Tensor<3>) -> Tensor<3> {
+pub fn linear<const D: usize>(linear: &Linear, x: Tensor<D>) -> Tensor<D> {
     fast::linear(linear, &x).unwrap_or_else(|| linear.forward(x))
 }
 

@@ -2,10 +2,11 @@
 #![cfg(all(feature = "flex", feature = "autodiff"))]
 #![allow(clippy::unwrap_used)]
 
+use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig2d};
+use burn::nn::{GroupNormConfig, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::{self, gelu};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use t2i_kernels::ops::{self, Sight};
@@ -48,6 +49,9 @@ fn activations() {
     let x = random(0, [2, 3, 14]) * 5.0;
     let x = Tensor::<3>::from_data(x.to_data(), &x.device()).require_grad();
     compare("SiLU", [ops::silu(x.clone()), activation::silu(x.clone())], |g| vec![grad(&x, g)]);
+    compare("GELU", [ops::gelu(x.clone()), gelu(x.clone())], |g| vec![grad(&x, g)]);
+    let plain = x.clone() * activation::sigmoid(x.clone() * 1.702);
+    compare("quick GELU", [ops::quick_gelu(x.clone()), plain], |g| vec![grad(&x, g)]);
     let plain = x.clone().narrow(2, 0, 7) * gelu(x.clone().narrow(2, 7, 7));
     compare("GEGLU", [ops::geglu(x.clone()), plain], |g| vec![grad(&x, g)]);
 }
@@ -93,9 +97,64 @@ fn convolutions() {
         let x = random(4, [2, 3, height, width]);
         let same = PaddingConfig2d::Explicit(1, 1, 1, 1);
         all(&Conv2dConfig::new([3, 5], [3, 3]).with_padding(same.clone()).init(&x.device()), &x);
-        // These have no kernel and take Burn's way.
+        // These have no gradient by a kernel and take Burn's way.
         all(&Conv2dConfig::new([3, 5], [1, 1]).init(&x.device()), &x);
         all(&Conv2dConfig::new([3, 5], [3, 3]).with_stride([2, 2]).with_padding(same).init(&x.device()), &x);
+    }
+}
+
+/// Without gradients every window has a kernel, with a bias or without.
+#[test]
+fn windows_of_convolutions() {
+    let x = random(4, [2, 3, 9, 10]).inner();
+    let padded = |top, left, bottom, right| PaddingConfig2d::Explicit(top, left, bottom, right);
+    let cases = [
+        (1, 1, PaddingConfig2d::Valid),
+        (3, 1, PaddingConfig2d::Valid),
+        (3, 1, PaddingConfig2d::Same),
+        (5, 1, PaddingConfig2d::Same),
+        (3, 2, padded(0, 0, 1, 1)),
+        (3, 2, padded(1, 1, 1, 1)),
+        (4, 3, padded(2, 0, 1, 3)),
+    ];
+    for (kernel, stride, padding) in cases {
+        for bias in [true, false] {
+            let conv = Conv2dConfig::new([3, 5], [kernel, kernel]).with_stride([stride, stride]).with_bias(bias);
+            let conv = conv.with_padding(padding.clone()).init(&x.device());
+            let what = format!("{kernel} by {stride}, {padding:?}");
+            assert_close(&what, ops::conv2d(&conv, x.clone()).to_data(), conv.forward(x.clone()).to_data());
+        }
+    }
+}
+
+/// Weights of halves give what the same weights give in 32 bits, also where they are views as checkpoints have them.
+#[test]
+fn halves_are_widened() {
+    let x = random(3, [2, 5, 7]).inner();
+    let picture = random(4, [2, 3, 9, 10]).inner();
+    let device = x.device();
+    for dtype in [DType::F16, DType::BF16] {
+        assert_eq!(ops::arithmetic(dtype, &device), DType::F32);
+        assert_eq!(ops::arithmetic(dtype, &device.clone().autodiff()), dtype);
+        let linear = LinearConfig::new(7, 9).init(&device);
+        let view = linear.weight.val().swap_dims(0, 1).cast(dtype).swap_dims(0, 1);
+        for weight in [linear.weight.val().cast(dtype), view] {
+            let of = |dtype| Linear {
+                weight: Param::from_tensor(weight.clone().cast(dtype)),
+                bias: linear.bias.as_ref().map(|bias| Param::from_tensor(bias.val().cast(DType::BF16).cast(dtype))),
+            };
+            let [half, whole] = [dtype, DType::F32].map(|dtype| ops::linear(&of(dtype), x.clone()).into_data());
+            assert_close("linear", half, whole.clone());
+            assert_close("linear by Burn", whole, of(DType::F32).forward(x.clone()).into_data());
+        }
+        let conv = Conv2dConfig::new([3, 5], [3, 3]).with_padding(PaddingConfig2d::Same).init(&device);
+        let of = |to: DType| {
+            let mut conv = conv.clone();
+            conv.weight = Param::from_tensor(conv.weight.val().cast(dtype).cast(to));
+            conv
+        };
+        let [half, whole] = [dtype, DType::F32].map(|dtype| ops::conv2d(&of(dtype), picture.clone()).into_data());
+        assert_close("conv", half, whole);
     }
 }
 

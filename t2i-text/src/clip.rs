@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, assert_shape};
 use t2i_core::{Error, Result};
+use t2i_kernels::ops::{arithmetic, layer_norm, linear};
 
 pub use config::{Activation, ClipTextConfig, EndToken};
 use layer::Layer;
@@ -28,6 +29,8 @@ struct TextTransformer {
     embeddings: Embeddings,
     encoder: Encoder,
     final_layer_norm: LayerNorm,
+    /// Of the last norm.
+    epsilon: f64,
 }
 
 #[derive(Module, Debug)]
@@ -54,6 +57,7 @@ impl ClipTextConfig {
                 },
                 encoder: Encoder { layers: (0..self.layers).map(|_| Layer::new(self, device)).collect() },
                 final_layer_norm: LayerNormConfig::new(self.hidden_size).with_epsilon(self.layer_norm_eps).init(device),
+                epsilon: self.layer_norm_eps,
             },
             text_projection: self.projection_dim.map(projection),
             end_token: self.end_token,
@@ -76,7 +80,7 @@ impl ClipTextModel {
         Ok(self.forward(Tensor::from_data(TensorData::new(ids, [prompts.len(), length]), device)))
     }
 
-    /// Encodes token ids in the precision of the weights; the outputs are f32.
+    /// Encodes token ids in the type that the encoder computes in; the outputs are f32.
     ///
     /// # Shapes
     /// - ids: `[batch, tokens]`
@@ -86,7 +90,7 @@ impl ClipTextModel {
     /// [`encode`](ClipTextModel::encode) checks for both.
     pub fn forward(&self, ids: Tensor<2, Int>) -> TextOutput {
         let tokens = self.text_model.embeddings.token_embedding.forward(ids.clone());
-        self.layers(ids, tokens)
+        self.layers(ids, tokens.cast(self.dtype()))
     }
 
     /// From the embeddings of tokens, before the positions are added, to the output. The ids say where prompts end.
@@ -95,9 +99,9 @@ impl ClipTextModel {
         for layer in &self.text_model.encoder.layers {
             hidden.push(layer.forward(hidden[hidden.len() - 1].clone()));
         }
-        let last = self.text_model.final_layer_norm.forward(hidden[hidden.len() - 1].clone());
+        let last = self.text_model.norm(hidden[hidden.len() - 1].clone());
         let pooled = at_tokens(last.clone(), self.end_positions(ids));
-        let text_embeds = self.text_projection.as_ref().map(|projection| projection.forward(pooled.clone()));
+        let text_embeds = self.text_projection.as_ref().map(|projection| linear(projection, pooled.clone()));
         TextOutput {
             hidden_states: hidden.into_iter().map(|hidden| hidden.cast(FloatDType::F32)).collect(),
             last_hidden_state: last.cast(FloatDType::F32),
@@ -118,12 +122,13 @@ impl ClipTextModel {
     /// If the encoder has fewer layers.
     pub fn clip_skip(&self, output: &TextOutput, skip: usize) -> Result<Tensor<3>> {
         let hidden = output.hidden_from_end(skip)?.cast(FloatDType::from(self.dtype()));
-        Ok(self.text_model.final_layer_norm.forward(hidden).cast(FloatDType::F32))
+        Ok(self.text_model.norm(hidden).cast(FloatDType::F32))
     }
 
-    /// The type of the weights, in which the encoder computes.
+    /// The type that the encoder computes in: that of its weights, but f32 for halves on a CPU.
     pub fn dtype(&self) -> DType {
-        self.text_model.final_layer_norm.gamma.val().dtype()
+        let weight = self.text_model.final_layer_norm.gamma.val();
+        arithmetic(weight.dtype(), &weight.device())
     }
 
     /// The number of token ids that the encoder knows.
@@ -185,13 +190,21 @@ impl ClipTextModel {
     }
 }
 
+impl TextTransformer {
+    fn norm(&self, x: Tensor<3>) -> Tensor<3> {
+        layer_norm(&self.final_layer_norm, self.epsilon, x)
+    }
+}
+
 impl Embeddings {
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     fn with_positions(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [_, length, _] = tokens.dims();
         let positions = self.position_embedding.weight.val();
         assert!(length <= positions.dims()[0], "{length} tokens, but {} positions", positions.dims()[0]);
-        tokens + positions.slice_dim(0, 0..length).unsqueeze::<3>()
+        let positions = positions.slice_dim(0, 0..length).unsqueeze::<3>();
+        let dtype = tokens.dtype();
+        tokens + positions.cast(dtype)
     }
 }
 

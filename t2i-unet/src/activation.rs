@@ -3,7 +3,7 @@
 use burn::nn::GroupNorm;
 use burn::tensor::{Tensor, activation};
 use serde::Deserialize;
-use t2i_kernels::ops::{group_norm, group_norm_silu, silu};
+use t2i_kernels::ops::{gelu, group_norm, group_norm_silu, silu};
 
 /// A function between two layers, by its name in diffusers' configs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -25,7 +25,7 @@ impl Activation {
         match self {
             Self::Silu => silu(x),
             Self::Mish => activation::mish(x),
-            Self::Gelu => activation::gelu(x),
+            Self::Gelu => gelu(x),
             Self::Relu => activation::relu(x),
         }
     }

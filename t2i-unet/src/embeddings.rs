@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
+use t2i_kernels::ops::linear;
 
 use crate::activation::Activation;
 
@@ -67,10 +68,10 @@ impl TimestepEmbedding {
             None => x,
             Some(condition) => {
                 let projection = self.cond_proj.as_ref().expect("guidance is for networks with time_cond_proj_dim");
-                x + projection.forward(condition)
+                x + linear(projection, condition)
             }
         };
-        let x = self.linear_2.forward(self.act.forward(self.linear_1.forward(x)));
+        let x = linear(&self.linear_2, self.act.forward(linear(&self.linear_1, x)));
         self.post_act.map_or(x.clone(), |act| act.forward(x))
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use t2i_kernels::ops::{conv2d, group_norm};
+use t2i_kernels::ops::{conv2d, group_norm, linear};
 
 use crate::activation::Activation;
 use crate::config::TimeScaleShift;
@@ -82,7 +82,7 @@ impl ResnetBlock {
 
     /// The second norm and activation, with the timestep before or after the norm.
     fn tell_time(&self, h: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let time = self.time_emb_proj.forward(time.clone()).unsqueeze_dims::<4>(&[2, 3]);
+        let time = linear(&self.time_emb_proj, time.clone()).unsqueeze_dims::<4>(&[2, 3]);
         // time: [batch, channels, 1, 1]
         match self.time_scale_shift {
             TimeScaleShift::Shift => self.act.of_norm(&self.norm2, h + time),

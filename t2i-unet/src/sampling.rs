@@ -54,7 +54,7 @@ impl Downsample {
     /// - x: `[batch, channels, height, width]`
     /// - output: `[batch, channels, height / 2, width / 2]`, halves rounded up (down, without padding)
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(x)
+        conv2d(&self.conv, x)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
-use t2i_kernels::ops::conv2d;
+use t2i_kernels::ops::{arithmetic, conv2d};
 
 use crate::activation::Activation;
 use crate::blocks::{DownBlock, MidBlock, UpBlock};
@@ -72,14 +72,15 @@ impl UNet {
         &self.config
     }
 
-    /// The type of the weights, in which the network computes.
+    /// The type that the network computes in: that of its weights, but f32 for halves on a CPU.
     pub fn dtype(&self) -> DType {
-        self.conv_in.weight.val().dtype()
+        let weight = self.conv_in.weight.val();
+        arithmetic(weight.dtype(), &weight.device())
     }
 
     /// What the network predicts for a noisy latent. Height and width may be any numbers.
     ///
-    /// Inputs and output are f32; the cast to the type of the weights and back happens here.
+    /// Inputs and output are f32; the cast to the type in which it computes and back happens here.
     ///
     /// # Shapes
     /// - x: `[batch, in_channels, height, width]`

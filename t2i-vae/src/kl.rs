@@ -11,6 +11,7 @@ mod encoder;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Device, FloatDType, Tensor, assert_shape};
+use t2i_kernels::ops::conv2d;
 
 use crate::tiling::Cells;
 use crate::{LatentScale, Posterior, Tiling};
@@ -120,7 +121,7 @@ impl AutoencoderKl {
         self.latent_channels
     }
 
-    /// The type that the codec runs in, which is that of its weights.
+    /// The type that the codec computes in: that of its weights, but f32 for halves on a CPU.
     pub fn dtype(&self) -> FloatDType {
         self.decoder.dtype().into()
     }
@@ -129,7 +130,7 @@ impl AutoencoderKl {
     fn moments(&self, pixels: Tensor<4>) -> Tensor<4> {
         let moments = self.encoder.forward(pixels.cast(self.dtype()));
         let moments = match &self.quant_conv {
-            Some(conv) => conv.forward(moments),
+            Some(conv) => conv2d(conv, moments),
             None => moments,
         };
         moments.cast(DType::F32)
@@ -139,7 +140,7 @@ impl AutoencoderKl {
     fn pixels(&self, z: Tensor<4>) -> Tensor<4> {
         let z = z.cast(self.dtype());
         let z = match &self.post_quant_conv {
-            Some(conv) => conv.forward(z),
+            Some(conv) => conv2d(conv, z),
             None => z,
         };
         self.decoder.forward(z).cast(DType::F32)

@@ -113,7 +113,7 @@ impl AutoencoderTiny {
         self.latent_channels
     }
 
-    /// The type that the codec runs in, which is that of its weights.
+    /// The type that the codec computes in: that of its weights, but f32 for halves on a CPU.
     pub fn dtype(&self) -> FloatDType {
         self.decoder.dtype().into()
     }

@@ -1,7 +1,10 @@
 //! A convolution's weight, for many pictures.
 
 use super::{implicit::Implicit, shape::Window, winograd::Winograd};
-use crate::matmul::{Matrix, PackedLeft};
+use crate::{
+    Number,
+    matmul::{Matrix, PackedLeft},
+};
 
 /// The weight of a convolution with any window, packed once for many pictures.
 ///
@@ -19,7 +22,7 @@ impl Conv2d {
     /// # Panics
     ///
     /// If there is not that number of values, or none.
-    pub fn new(weight: &[f32], [outputs, inputs]: [usize; 2], window: Window) -> Self {
+    pub fn new<T: Number>(weight: &[T], [outputs, inputs]: [usize; 2], window: Window) -> Self {
         let [high, wide] = window.kernel;
         assert_eq!(weight.len(), outputs * inputs * high * wide, "a weight [{outputs}, {inputs}, {high}, {wide}]");
         assert!(!weight.is_empty(), "a convolution without weights");

@@ -1,22 +1,24 @@
 //! Operands in the order in which the innermost loops read them.
 
+use crate::Number;
+
 /// A matrix that lies in a slice, element `[i, j]` at `i * row_step + j * col_step`.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    values: &'a [f32],
+pub struct Matrix<'a, T = f32> {
+    values: &'a [T],
     rows: usize,
     cols: usize,
     row_step: usize,
     col_step: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T: Number> Matrix<'a, T> {
     /// `[rows, cols]`, one row after another.
     ///
     /// # Panics
     ///
     /// If there are not `rows * cols` values.
-    pub fn new(values: &'a [f32], rows: usize, cols: usize) -> Self {
+    pub fn new(values: &'a [T], rows: usize, cols: usize) -> Self {
         assert_eq!(values.len(), rows * cols, "a matrix of {rows} rows and {cols} columns");
         Self::with_step(values, rows, cols, cols)
     }
@@ -26,7 +28,7 @@ impl<'a> Matrix<'a> {
     /// # Panics
     ///
     /// If rows overlap (`step < cols`), or if the last row ends beyond the values.
-    pub fn with_step(values: &'a [f32], rows: usize, cols: usize, step: usize) -> Self {
+    pub fn with_step(values: &'a [T], rows: usize, cols: usize, step: usize) -> Self {
         assert!(step >= cols, "rows of {cols} columns, {step} values apart, overlap");
         let needed = if rows == 0 { 0 } else { (rows - 1) * step + cols };
         assert!(values.len() >= needed, "{rows} rows, {step} values apart, of {} values", values.len());
@@ -73,7 +75,7 @@ impl<'a> Matrix<'a> {
         }
         if self.col_step == 1 {
             for (i, to) in panel.chunks_exact_mut(width).enumerate() {
-                to[..self.cols].copy_from_slice(&self.values[i * self.row_step..][..self.cols]);
+                T::widen(&self.values[i * self.row_step..][..self.cols], &mut to[..self.cols]);
             }
         } else {
             self.transpose(width, panel);
@@ -96,7 +98,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// The columns, if there are four whose values lie side by side.
-    fn four(self) -> Option<[&'a [f32]; 4]> {
+    fn four(self) -> Option<[&'a [T]; 4]> {
         let column = |j| &self.values[j * self.col_step..][..self.rows];
         (self.cols == 4 && self.row_step == 1).then(|| [0, 1, 2, 3].map(column))
     }
@@ -105,7 +107,7 @@ impl<'a> Matrix<'a> {
     fn write_all(self, width: usize, to: &mut [f32]) {
         for (i, to) in to.chunks_mut(width).enumerate() {
             for (j, to) in to.iter_mut().enumerate().take(self.cols) {
-                *to = self.values[i * self.row_step + j * self.col_step];
+                *to = self.values[i * self.row_step + j * self.col_step].into();
             }
         }
     }
@@ -114,7 +116,11 @@ impl<'a> Matrix<'a> {
 /// Rows of a panel that are transposed at a time.
 const ROWS: usize = 64;
 
-fn write_four([a, b, c, d]: [&[f32]; 4], width: usize, to: &mut [f32]) {
+/// Up to [`ROWS`] values of each column.
+fn write_four<T: Number>(columns: [&[T]; 4], width: usize, to: &mut [f32]) {
+    let mut memory = [[0.0; ROWS]; 4];
+    let mut columns = columns.into_iter().zip(&mut memory).map(|(from, memory)| T::widened(from, memory));
+    let [a, b, c, d] = std::array::from_fn(|_| columns.next().expect("four"));
     let values = a.iter().zip(b).zip(c.iter().zip(d));
     for (to, ((a, b), (c, d))) in to.chunks_mut(width).zip(values) {
         to[..4].copy_from_slice(&[*a, *b, *c, *d]);

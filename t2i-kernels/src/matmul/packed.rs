@@ -6,7 +6,7 @@ use super::{
     microkernel::Tile,
     pack::{Matrix, packed_len},
 };
-use crate::scratch::aligned;
+use crate::{Number, scratch::aligned};
 
 /// Values that begin at a line of the cache. A vector that begins at one of them ends among the values to spare.
 struct Aligned {
@@ -33,7 +33,7 @@ impl PackedMatrix {
     /// Packs a right operand `[k, n]`.
     ///
     /// For a layer's weight of the shape `[out, in]` that is `Matrix::new(weight, out, in).t()`.
-    pub fn new(b: Matrix<'_>) -> Self {
+    pub fn new<T: Number>(b: Matrix<'_, T>) -> Self {
         let (k, n, width) = (b.rows(), b.cols(), Tile::here().cols);
         let mut panels = Aligned::zeros(packed_len(k, n, width));
         pack_parallel(b, width, &mut panels.values[panels.skipped..][..packed_len(k, n, width)]);
@@ -70,7 +70,7 @@ pub(crate) struct PackedLeft {
 }
 
 impl PackedLeft {
-    pub(crate) fn new(a: Matrix<'_>) -> Self {
+    pub(crate) fn new<T: Number>(a: Matrix<'_, T>) -> Self {
         let (m, k, width) = (a.rows(), a.cols(), Tile::here().rows);
         let mut panels = Aligned::zeros(packed_len(k, m, width));
         pack_parallel(a.t(), width, &mut panels.values[panels.skipped..][..packed_len(k, m, width)]);
@@ -97,7 +97,7 @@ impl PackedLeft {
 }
 
 /// Packs panels on all threads.
-pub(crate) fn pack_parallel(b: Matrix<'_>, width: usize, panels: &mut [f32]) {
+pub(crate) fn pack_parallel<T: Number>(b: Matrix<'_, T>, width: usize, panels: &mut [f32]) {
     let size = (b.rows() * width).max(1);
     panels.par_chunks_mut(size).enumerate().for_each(|(j, panel)| {
         let start = j * width;

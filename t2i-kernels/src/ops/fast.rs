@@ -6,18 +6,18 @@ mod flex;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, DispatchTensor, backend_extension};
+use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::Sight;
+use crate::Window;
 
 /// What Flex and its autodiff compute with kernels.
 #[backend_extension(Flex, Autodiff: cfg(feature = "autodiff"))]
 pub(crate) trait Kernels: Backend {
-    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn activate(activation: Activation, x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn normalise(
         norm: Norm,
@@ -27,7 +27,12 @@ pub(crate) trait Kernels: Backend {
         epsilon: f64,
     ) -> FloatTensor<Self>;
 
-    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self>;
 
     fn multiply(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -45,9 +50,7 @@ pub(crate) trait Kernels: Backend {
 /// The gradients of [`Kernels`], for a backend below autodiff.
 #[cfg(feature = "autodiff")]
 pub(crate) trait KernelGradients: Kernels {
-    fn silu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    fn geglu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn activation_backward(activation: Activation, x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The gradients for x, gamma and beta.
     fn norm_backward(
@@ -78,6 +81,15 @@ pub(crate) trait KernelGradients: Kernels {
     ) -> [FloatTensor<Self>; 3];
 }
 
+/// The functions of one tensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Activation {
+    Silu,
+    Gelu,
+    QuickGelu,
+    Geglu,
+}
+
 /// The normalisations, with their groups.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Norm {
@@ -87,11 +99,23 @@ pub(crate) enum Norm {
 }
 
 pub(super) fn silu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    Some(Tensor::from_dispatch(Dispatch::silu(part(x)?)))
+    activate(Activation::Silu, x)
+}
+
+pub(super) fn gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
+    activate(Activation::Gelu, x)
+}
+
+pub(super) fn quick_gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
+    activate(Activation::QuickGelu, x)
 }
 
 pub(super) fn geglu(x: &Tensor<3>) -> Option<Tensor<3>> {
-    Some(Tensor::from_dispatch(Dispatch::geglu(part(x)?)))
+    activate(Activation::Geglu, x)
+}
+
+fn activate<const D: usize>(activation: Activation, x: &Tensor<D>) -> Option<Tensor<D>> {
+    Some(Tensor::from_dispatch(Dispatch::activate(activation, part(x)?)))
 }
 
 pub(super) fn group_norm(norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
@@ -103,32 +127,48 @@ pub(super) fn group_norm_silu(norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<
 }
 
 fn of_groups(kind: Norm, norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
-    let (gamma, beta) = (part(&norm.gamma.as_ref()?.val())?, part(&norm.beta.as_ref()?.val())?);
+    let (gamma, beta) = (vector(norm.gamma.as_ref()?)?, vector(norm.beta.as_ref()?)?);
     Some(Tensor::from_dispatch(Dispatch::normalise(kind, part(x)?, gamma, beta, norm.epsilon)))
 }
 
 pub(super) fn layer_norm(norm: &LayerNorm, epsilon: f64, x: &Tensor<3>) -> Option<Tensor<3>> {
-    let (gamma, beta) = (part(&norm.gamma.val())?, part(&norm.beta.as_ref()?.val())?);
+    let (gamma, beta) = (vector(&norm.gamma)?, vector(norm.beta.as_ref()?)?);
     Some(Tensor::from_dispatch(Dispatch::normalise(Norm::Layer, part(x)?, gamma, beta, epsilon)))
 }
 
-pub(super) fn linear(linear: &Linear, x: &Tensor<3>) -> Option<Tensor<3>> {
-    let (x, weight) = (part(x)?, part(&linear.weight.val())?);
+pub(super) fn linear<const D: usize>(linear: &Linear, x: &Tensor<D>) -> Option<Tensor<D>> {
+    let (x, weight) = (part(x)?, weight(&linear.weight)?);
     Some(Tensor::from_dispatch(match &linear.bias {
-        Some(bias) => Dispatch::multiply_add(x, weight, part(&bias.val())?),
+        Some(bias) => Dispatch::multiply_add(x, weight, vector(bias)?),
         None => Dispatch::multiply(x, weight),
     }))
 }
 
-/// Convolutions of 3 x 3 with stride 1 and padding 1.
 pub(super) fn conv2d(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
-    let padded = matches!(conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1));
-    let is_3x3 = (conv.kernel_size, conv.stride, conv.dilation, conv.groups) == ([3, 3], [1, 1], [1, 1], 1);
-    if !(is_3x3 && padded) {
-        return None;
+    let window = window(conv)?;
+    if x.device().is_autodiff() && window != Window::square(3, 1, 1) {
+        return None; // it has no gradient
     }
-    let (x, weight, bias) = (part(x)?, part(&conv.weight.val())?, part(&conv.bias.as_ref()?.val())?);
-    Some(Tensor::from_dispatch(Dispatch::conv3x3(x, weight, bias)))
+    let kernels = weight(&conv.weight)?;
+    let bias = match &conv.bias {
+        Some(bias) => vector(bias)?,
+        None => part(&Tensor::<1>::zeros([conv.weight.dims()[0]], (&x.device(), DType::F32)))?,
+    };
+    Some(Tensor::from_dispatch(Dispatch::convolve(part(x)?, kernels, bias, window)))
+}
+
+/// The window of a convolution that sees all channels.
+fn window(conv: &Conv2d) -> Option<Window> {
+    let (kernel, stride) = (conv.kernel_size, conv.stride);
+    let padding = match conv.padding {
+        PaddingConfig2d::Valid => [[0; 2]; 2],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [[top, bottom], [left, right]],
+        PaddingConfig2d::Same if stride == [1, 1] && kernel.iter().all(|side| side % 2 == 1) => {
+            kernel.map(|side| [side / 2; 2])
+        }
+        PaddingConfig2d::Same => return None,
+    };
+    (conv.dilation == [1, 1] && conv.groups == 1).then_some(Window { kernel, stride, padding })
 }
 
 pub(super) fn attention(inputs: [&Tensor<3>; 3], heads: usize, sight: Sight) -> Option<Tensor<3>> {
@@ -136,10 +176,38 @@ pub(super) fn attention(inputs: [&Tensor<3>; 3], heads: usize, sight: Sight) -> 
     Some(Tensor::from_dispatch(Dispatch::attend(query?, key?, value?, heads, sight)))
 }
 
+pub(super) fn arithmetic(weights: DType, device: &Device) -> DType {
+    match weights {
+        DType::F16 | DType::BF16 if is_flex(device) && !device.is_autodiff() => DType::F32,
+        other => other,
+    }
+}
+
 /// A tensor that a kernel can take: of 32 bits, not empty, on Flex, and differentiated only where gradients are compiled in.
 fn part<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
     let device = x.device();
     let known = cfg!(feature = "autodiff") || !device.is_autodiff();
-    let on_flex = known && matches!(device.inner().as_dispatch(), DispatchDevice::Flex(_));
-    (on_flex && x.dtype() == DType::F32 && x.shape().num_elements() > 0).then(|| x.clone().into_dispatch())
+    let fits = known && is_flex(&device) && x.dtype() == DType::F32 && x.shape().num_elements() > 0;
+    fits.then(|| x.clone().into_dispatch())
+}
+
+/// A weight, which may be of halves where no gradient is asked for.
+fn weight<const D: usize>(weight: &Param<Tensor<D>>) -> Option<DispatchTensor> {
+    let weight = weight.val();
+    let device = weight.device();
+    match arithmetic(weight.dtype(), &device) {
+        DType::F32 if is_flex(&device) => Some(weight.into_dispatch()),
+        _ => part(&weight),
+    }
+}
+
+/// A weight of one axis, widened.
+fn vector(weight: &Param<Tensor<1>>) -> Option<DispatchTensor> {
+    let weight = weight.val();
+    let arithmetic = arithmetic(weight.dtype(), &weight.device());
+    part(&if weight.dtype() == arithmetic { weight } else { weight.cast(arithmetic) })
+}
+
+fn is_flex(device: &Device) -> bool {
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
 }

@@ -2,11 +2,19 @@
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor};
 
 use super::Sight;
 
 pub(super) fn silu<const D: usize>(_: &Tensor<D>) -> Option<Tensor<D>> {
+    None
+}
+
+pub(super) fn gelu<const D: usize>(_: &Tensor<D>) -> Option<Tensor<D>> {
+    None
+}
+
+pub(super) fn quick_gelu<const D: usize>(_: &Tensor<D>) -> Option<Tensor<D>> {
     None
 }
 
@@ -26,7 +34,7 @@ pub(super) fn layer_norm(_: &LayerNorm, _: f64, _: &Tensor<3>) -> Option<Tensor<
     None
 }
 
-pub(super) fn linear(_: &Linear, _: &Tensor<3>) -> Option<Tensor<3>> {
+pub(super) fn linear<const D: usize>(_: &Linear, _: &Tensor<D>) -> Option<Tensor<D>> {
     None
 }
 
@@ -36,4 +44,8 @@ pub(super) fn conv2d(_: &Conv2d, _: &Tensor<4>) -> Option<Tensor<4>> {
 
 pub(super) fn attention(_: [&Tensor<3>; 3], _: usize, _: Sight) -> Option<Tensor<3>> {
     None
+}
+
+pub(super) fn arithmetic(weights: DType, _: &Device) -> DType {
+    weights
 }

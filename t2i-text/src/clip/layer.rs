@@ -2,10 +2,9 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor};
 use t2i_core::nn::{Sight, multi_head_attention};
-use t2i_kernels::ops::linear;
+use t2i_kernels::ops::{gelu, layer_norm, linear, quick_gelu};
 
 use super::{Activation, ClipTextConfig};
 
@@ -15,6 +14,8 @@ pub(super) struct Layer {
     self_attn: Attention,
     layer_norm2: LayerNorm,
     mlp: Mlp,
+    /// Of both norms.
+    epsilon: f64,
 }
 
 #[derive(Module, Debug)]
@@ -54,13 +55,17 @@ impl Layer {
                 fc2: projection(config.intermediate_size, dim),
                 activation: config.activation,
             },
+            epsilon: config.layer_norm_eps,
         }
     }
 
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.self_attn.forward(self.layer_norm1.forward(x));
-        x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
+        let norm = |norm: &LayerNorm, x: &Tensor<3>| layer_norm(norm, self.epsilon, x.clone());
+        let h = self.self_attn.forward(norm(&self.layer_norm1, &x));
+        let x = x + h;
+        let h = self.mlp.forward(norm(&self.layer_norm2, &x));
+        x + h
     }
 }
 
@@ -84,7 +89,7 @@ impl Mlp {
 impl Activation {
     fn forward(self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Self::QuickGelu => quick_gelu(x),
             Self::Gelu => gelu(x),
         }
     }

@@ -53,7 +53,7 @@ impl ClipTextModel {
         let known = ids.clone().lower_elem(first).float().cast(self.dtype()).unsqueeze_dim::<3>(2);
         let others = self.text_model.embeddings.token_embedding.forward(ids.clone().clamp_max(i64::from(first) - 1));
         let words = is.matmul(vectors.cast(self.dtype()).unsqueeze::<3>().expand([batch, learned, dim]));
-        self.layers(ids, others * known + words)
+        self.layers(ids, others.cast(self.dtype()) * known + words)
     }
 
     /// What an id is read as, in f32.

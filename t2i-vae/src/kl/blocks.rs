@@ -41,7 +41,7 @@ impl ResnetBlock {
         let h = conv2d(&self.conv1, group_norm_silu(&self.norm1, x.clone()));
         let h = conv2d(&self.conv2, group_norm_silu(&self.norm2, h));
         match &self.conv_shortcut {
-            Some(conv) => conv.forward(x) + h,
+            Some(conv) => conv2d(conv, x) + h,
             None => x + h,
         }
     }
@@ -118,7 +118,7 @@ impl Downsample {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(x)
+        conv2d(&self.conv, x)
     }
 }
 

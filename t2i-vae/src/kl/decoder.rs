@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Device, Tensor};
-use t2i_kernels::ops::{conv2d, group_norm_silu};
+use t2i_kernels::ops::{arithmetic, conv2d, group_norm_silu};
 
 use super::AutoencoderKlConfig;
 use super::blocks::{MidBlock, ResnetBlock, Upsample, conv, norm};
@@ -50,7 +50,8 @@ impl Decoder {
     }
 
     pub(super) fn dtype(&self) -> DType {
-        self.conv_in.weight.dtype()
+        let weight = self.conv_in.weight.val();
+        arithmetic(weight.dtype(), &weight.device())
     }
 }
 

@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig};
 use burn::nn::{PaddingConfig2d, Relu};
 use burn::tensor::{DType, Device, Tensor};
-use t2i_kernels::ops::conv2d;
+use t2i_kernels::ops::{arithmetic, conv2d};
 
 use super::AutoencoderTinyConfig;
 
@@ -73,7 +73,10 @@ impl Decoder {
 
     pub(super) fn dtype(&self) -> DType {
         match &self.layers[0] {
-            Layer::Conv(conv) => conv.weight.dtype(),
+            Layer::Conv(conv) => {
+                let weight = conv.weight.val();
+                arithmetic(weight.dtype(), &weight.device())
+            }
             _ => unreachable!("the first layer of a decoder is a convolution"),
         }
     }

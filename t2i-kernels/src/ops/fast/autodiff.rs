@@ -9,62 +9,21 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, TensorMetadata};
 
-use super::{KernelGradients, Kernels, Norm, Sight};
-
-/// A function of one tensor, and its gradient.
-trait Unary: Clone + Copy + Send + std::fmt::Debug + 'static {
-    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B>;
-    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B>;
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Silu;
-
-#[derive(Debug, Clone, Copy)]
-struct Geglu;
-
-impl Unary for Silu {
-    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B> {
-        B::silu(x)
-    }
-
-    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
-        B::silu_backward(x, grad)
-    }
-}
-
-impl Unary for Geglu {
-    fn forward<B: Kernels>(self, x: FloatTensor<B>) -> FloatTensor<B> {
-        B::geglu(x)
-    }
-
-    fn backward<B: KernelGradients>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
-        B::geglu_backward(x, grad)
-    }
-}
+use super::{Activation, KernelGradients, Kernels, Norm, Sight};
+use crate::Window;
 
 #[derive(Debug)]
-struct UnaryStep<F>(F);
+struct ActivationStep;
 
-impl<B: KernelGradients, F: Unary> Backward<B, 1> for UnaryStep<F> {
-    type State = FloatTensor<B>;
+impl<B: KernelGradients> Backward<B, 1> for ActivationStep {
+    type State = (Activation, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        if let [Some(x)] = ops.parents {
-            grads.register::<B>(x.id, self.0.backward::<B>(ops.state, grad));
+        if let [Some(node)] = ops.parents {
+            let (activation, x) = ops.state;
+            grads.register::<B>(node.id, B::activation_backward(activation, x, grad));
         }
-    }
-}
-
-fn unary<B: KernelGradients, C: CheckpointStrategy, F: Unary>(
-    f: F,
-    x: FloatTensor<Autodiff<B, C>>,
-) -> FloatTensor<Autodiff<B, C>> {
-    let (x, node) = x.into_parts();
-    match UnaryStep(f).prepare::<C>([node]).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(x.clone(), f.forward::<B>(x)),
-        OpsKind::UnTracked(prep) => prep.finish(f.forward::<B>(x)),
     }
 }
 
@@ -164,12 +123,12 @@ fn register<B: Backend, const N: usize>(
 }
 
 impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
-    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        unary::<B, C, _>(Silu, x)
-    }
-
-    fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        unary::<B, C, _>(Geglu, x)
+    fn activate(activation: Activation, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match ActivationStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((activation, x.clone()), B::activate(activation, x)),
+            OpsKind::UnTracked(prep) => prep.finish(B::activate(activation, x)),
+        }
     }
 
     fn normalise(
@@ -189,11 +148,17 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         }
     }
 
-    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    /// Only windows of 3 x 3 with stride 1 and padding 1 have a gradient.
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
         let [(x, x_node), (weight, weight_node), (bias, bias_node)] = [x, weight, bias].map(|input| input.into_parts());
         match Conv3x3Step.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::conv3x3(x, weight, bias)),
-            OpsKind::UnTracked(prep) => prep.finish(B::conv3x3(x, weight, bias)),
+            OpsKind::Tracked(prep) => prep.finish([x.clone(), weight.clone()], B::convolve(x, weight, bias, window)),
+            OpsKind::UnTracked(prep) => prep.finish(B::convolve(x, weight, bias, window)),
         }
     }
 

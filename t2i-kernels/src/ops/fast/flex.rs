@@ -2,30 +2,34 @@
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::{DType, Element, Shape, TensorData};
 use burn_flex::FlexTensor;
+use bytemuck::Pod;
+use half::{bf16, f16};
 
 #[cfg(feature = "autodiff")]
 use super::KernelGradients;
-use super::{Kernels, Norm, Sight};
+use super::{Activation, Kernels, Norm, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
-use crate::{Conv2d, Matrix, PackedMatrix, Window, activation, norm};
+use crate::{Conv2d, Matrix, Number, PackedMatrix, Window, activation, norm};
 #[cfg(feature = "autodiff")]
 use crate::{attention::Saved, conv3x3_weight_gradient, matmul};
 
 impl Kernels for Flex {
-    fn silu(x: FlexTensor) -> FlexTensor {
-        let x = x.to_contiguous();
-        filled(x.layout().shape().clone(), |out| activation::silu(values(&x), out))
-    }
-
-    fn geglu(x: FlexTensor) -> FlexTensor {
+    fn activate(activation: Activation, x: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
         let mut shape = x.layout().shape().clone();
-        let last = shape.num_dims() - 1;
-        shape[last] /= 2;
-        let n = shape[last];
-        filled(shape, |out| activation::geglu(values(&x), n, out))
+        match activation {
+            Activation::Silu => filled(shape, |out| activation::silu(values(&x), out)),
+            Activation::Gelu => filled(shape, |out| activation::gelu(values(&x), out)),
+            Activation::QuickGelu => filled(shape, |out| activation::gelu_quick(values(&x), out)),
+            Activation::Geglu => {
+                let n = half_of_last(&shape);
+                let last = shape.num_dims() - 1;
+                shape[last] = n;
+                filled(shape, |out| activation::geglu(values(&x), n, out))
+            }
+        }
     }
 
     fn normalise(norm: Norm, x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
@@ -39,9 +43,14 @@ impl Kernels for Flex {
         })
     }
 
-    fn conv3x3(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+    fn convolve(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, window: Window) -> FlexTensor {
         let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
-        let conv = Conv2d::new(values(&weight), matrix(&weight), window());
+        let channels = channels(&weight);
+        let conv = match weight.dtype() {
+            DType::F16 => Conv2d::new::<f16>(values_of(&weight), channels, window),
+            DType::BF16 => Conv2d::new::<bf16>(values_of(&weight), channels, window),
+            _ => Conv2d::new(values(&weight), channels, window),
+        };
         convolve(&conv, &x, Some(values(&bias)))
     }
 
@@ -63,16 +72,17 @@ impl Kernels for Flex {
 
 #[cfg(feature = "autodiff")]
 impl KernelGradients for Flex {
-    fn silu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
-        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
-        filled(x.layout().shape().clone(), |out| activation::silu_backward(values(&x), values(&grad), out))
-    }
-
-    fn geglu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+    fn activation_backward(activation: Activation, x: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
         let shape = x.layout().shape().clone();
-        let n = shape[shape.num_dims() - 1] / 2;
-        filled(shape, |out| activation::geglu_backward(values(&x), n, values(&grad), out))
+        let n = half_of_last(&shape);
+        let (x, grad) = (values(&x), values(&grad));
+        filled(shape, |out| match activation {
+            Activation::Silu => activation::silu_backward(x, grad, out),
+            Activation::Gelu => activation::gelu_backward(x, grad, out),
+            Activation::QuickGelu => activation::gelu_quick_backward(x, grad, out),
+            Activation::Geglu => activation::geglu_backward(x, n, grad, out),
+        })
     }
 
     fn norm_backward(norm: Norm, inputs: [FlexTensor; 3], epsilon: f64, grad: FlexTensor) -> [FlexTensor; 3] {
@@ -91,11 +101,11 @@ impl KernelGradients for Flex {
             });
         });
         let gradients = gradients.expect("the closure has run");
-        let channels = |values: Vec<f32>| {
+        let vector = |values: Vec<f32>| {
             let n = values.len();
             FlexTensor::from_data(TensorData::new(values, [n]))
         };
-        [dx, channels(gradients.gamma), channels(gradients.beta)]
+        [dx, vector(gradients.gamma), vector(gradients.beta)]
     }
 
     fn multiply_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
@@ -118,7 +128,7 @@ impl KernelGradients for Flex {
 
     fn conv3x3_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let weight = weight.to_contiguous();
-        convolve(&Conv2d::backward(values(&weight), matrix(&weight), window()), &grad, None)
+        convolve(&Conv2d::backward(values(&weight), channels(&weight), Window::square(3, 1, 1)), &grad, None)
     }
 
     fn conv3x3_weight_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
@@ -163,13 +173,32 @@ impl KernelGradients for Flex {
 
 /// `x weight + bias`, for all rows of `x`.
 fn product(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
-    let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
-    let [inputs, outputs] = rows(&weight);
-    let packed = PackedMatrix::new(Matrix::new(values(&weight), inputs, outputs));
+    let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+    let packed = match weight.dtype() {
+        DType::F16 => packed::<f16>(weight),
+        DType::BF16 => packed::<bf16>(weight),
+        _ => packed::<f32>(weight),
+    };
     let mut shape = x.layout().shape().clone();
     let last = shape.num_dims() - 1;
-    shape[last] = outputs;
+    shape[last] = packed.n();
     filled(shape, |out| crate::linear(values(&x), &packed, bias.as_ref().map(values), out))
+}
+
+/// A weight `[inputs, outputs]`. Checkpoints have it the other way round: then it is a view, and as such it is read.
+fn packed<T: Number + Element + Pod>(weight: FlexTensor) -> PackedMatrix {
+    let transposed = weight.transpose(0, 1);
+    if transposed.is_contiguous() {
+        let [outputs, inputs] = rows(&transposed);
+        return PackedMatrix::new(Matrix::new(values_of::<T>(&transposed), outputs, inputs).t());
+    }
+    let weight = weight.to_contiguous();
+    let [inputs, outputs] = rows(&weight);
+    PackedMatrix::new(Matrix::new(values_of::<T>(&weight), inputs, outputs))
+}
+
+fn half_of_last(shape: &Shape) -> usize {
+    shape[shape.num_dims() - 1] / 2
 }
 
 /// All axes but the last as one, and the last.
@@ -196,21 +225,23 @@ fn heads_of(x: &FlexTensor, heads: usize) -> Heads<'_> {
     Heads::new(values(x), [shape[0], heads, shape[1], shape[2] / heads], Layout::Tokens)
 }
 
-fn window() -> Window {
-    Window::square(3, 1, 1)
-}
-
 fn convolve(conv: &Conv2d, x: &FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
     let x = x.to_contiguous();
     let [batch, _, height, width] = pictures(&x);
-    filled(Shape::new([batch, conv.outputs(), height, width]), |out| {
+    let [high, wide] = conv.window().output([height, width]);
+    filled(Shape::new([batch, conv.outputs(), high, wide]), |out| {
         conv.forward(values(&x), [height, width], bias, out);
     })
 }
 
 /// The values of a tensor that lies in one piece.
 fn values(x: &FlexTensor) -> &[f32] {
-    x.as_slice().expect("f32 in one piece")
+    values_of(x)
+}
+
+/// The values of a tensor of this type that lies in one piece.
+fn values_of<T: Element + Pod>(x: &FlexTensor) -> &[T] {
+    x.as_slice().expect("numbers of this type, in one piece")
 }
 
 /// A tensor that `write` fills.
@@ -233,7 +264,7 @@ fn planes(x: &FlexTensor) -> [usize; 3] {
 }
 
 /// `[outputs, inputs]` of a kernel.
-fn matrix(weight: &FlexTensor) -> [usize; 2] {
+fn channels(weight: &FlexTensor) -> [usize; 2] {
     let [outputs, inputs, ..] = pictures(weight);
     [outputs, inputs]
 }
