@@ -1,9 +1,11 @@
-//! Memory that a thread keeps from one call to the next.
+//! Memory that a thread keeps from one call to the next: fresh memory costs more time than to fill it.
 
 use std::cell::RefCell;
 
 /// One line of a cache, in values.
 const LINE: usize = 16;
+/// Pieces that a thread keeps: more than are lent at a time.
+const MOST_KEPT: usize = 8;
 
 thread_local! {
     static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
@@ -15,18 +17,38 @@ thread_local! {
 pub(crate) struct Scratch(Vec<f32>);
 
 impl Scratch {
-    pub(crate) fn take() -> Self {
-        Self(KEPT.with_borrow_mut(Vec::pop).unwrap_or_default())
+    /// Memory for `len` values.
+    pub(crate) fn of(len: usize) -> Self {
+        let mut memory = fitting(len + LINE);
+        if memory.len() < len + LINE {
+            memory.resize(len + LINE, 0.0);
+        }
+        Self(memory)
     }
 
-    /// `N` buffers of the given lengths that start at lines of the cache: a vector that lies over two lines costs two
-    /// loads. What they hold is left from earlier uses.
+    /// Memory for [`split`](Self::split) into such buffers.
+    pub(crate) fn of_all(lens: &[usize]) -> Self {
+        Self::of(lens.iter().map(|len| len.next_multiple_of(LINE)).sum())
+    }
+
+    /// The values, which begin at a line of the cache: a vector that lies over two lines costs two loads. What they hold is
+    /// left from earlier uses.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.0[skipped(&self.0)..]
+    }
+
+    /// The [`values`](Self::values), to write.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        let skipped = skipped(&self.0);
+        &mut self.0[skipped..]
+    }
+
+    /// `N` buffers of the given lengths, each from a line on.
+    ///
+    /// # Panics
+    /// If there is less memory.
     pub(crate) fn split<const N: usize>(&mut self, lens: [usize; N]) -> [&mut [f32]; N] {
-        let total: usize = lens.iter().map(|len| len.next_multiple_of(LINE)).sum();
-        if self.0.len() < total + LINE {
-            self.0.resize(total + LINE, 0.0);
-        }
-        let mut rest = aligned(&mut self.0);
+        let mut rest = self.values_mut();
         lens.map(|len| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(len.next_multiple_of(LINE));
             rest = after;
@@ -37,19 +59,33 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        KEPT.with_borrow_mut(|kept| kept.push(std::mem::take(&mut self.0)));
+        let memory = std::mem::take(&mut self.0);
+        // A thread that ends may have none left to keep it in.
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < MOST_KEPT {
+                kept.push(memory);
+            }
+        });
     }
 }
 
 /// Lends `len` values of any content, which begin at a line of the cache. Calls may be nested.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut scratch = Scratch::take();
-    let [values] = scratch.split([len]);
-    f(values)
+    f(&mut Scratch::of(len).values_mut()[..len])
 }
 
-/// The values from the first whole line on.
-pub(crate) fn aligned(values: &mut [f32]) -> &mut [f32] {
-    let skipped = values.as_ptr().align_offset(4 * LINE).min(LINE);
-    &mut values[skipped..]
+/// The smallest kept memory of at least `len` values, or else the largest.
+fn fitting(len: usize) -> Vec<f32> {
+    KEPT.with_borrow_mut(|kept| {
+        let size = |i: &usize| kept[*i].len();
+        let fits = (0..kept.len()).filter(|i| size(i) >= len).min_by_key(size);
+        let best = fits.or_else(|| (0..kept.len()).max_by_key(size));
+        best.map_or_else(Vec::new, |i| kept.swap_remove(i))
+    })
+}
+
+/// Values before the first whole line.
+fn skipped(values: &[f32]) -> usize {
+    values.as_ptr().align_offset(4 * LINE).min(LINE)
 }

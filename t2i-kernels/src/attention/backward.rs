@@ -52,15 +52,16 @@ impl<'a> Task<'a, '_> {
         let [d_lanes, dv_lanes] = [k, v].map(|x| x.width.next_multiple_of(S::F32_LANES));
         let strides = [k, v].map(|x| pack::stride(x.width));
         let tile = block * VECTORS * S::F32_LANES;
-        let mut scratch = Scratch::take();
-        let [across, queries_by_row, stats, keys, tiles, sums] = scratch.split([
+        let lens = [
             lanes * (2 * q.width + v.width),
             lanes * (d_lanes + dv_lanes),
             2 * lanes,
             block * (strides[0] + k.width + strides[1]),
             2 * tile,
             block * (d_lanes + dv_lanes),
-        ]);
+        ];
+        let mut scratch = Scratch::of_all(&lens);
+        let [across, queries_by_row, stats, keys, tiles, sums] = scratch.split(lens);
         let (weights, slopes) = tiles.split_at_mut(tile);
         dk.iter_mut().chain(&mut dv).for_each(|row| row.fill(0.0));
         for first in (0..q.len).step_by(queries) {

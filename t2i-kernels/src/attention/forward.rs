@@ -45,7 +45,7 @@ impl Task<'_, '_> {
         let block = k.len.div_ceil(k.len.div_ceil(KEYS));
         let scores = block * VECTORS * S::F32_LANES;
         let lens = [lanes * q.width, lanes * v.width, 2 * lanes, scores, block * stride, block * v.width];
-        let mut scratch = Scratch::take();
+        let mut scratch = Scratch::of_all(&lens);
         let [queries, sums, stats, scores, keys, values] = scratch.split(lens);
         let tiles = Tiles::new(self.out.len(), S::F32_LANES);
         let scale = self.scale * std::f32::consts::LOG2_E;

@@ -6,25 +6,14 @@ use super::{
     microkernel::Tile,
     pack::{Matrix, packed_len},
 };
-use crate::{Number, scratch::aligned};
+use crate::{Number, scratch::Scratch};
 
-/// Values that begin at a line of the cache. A vector that begins at one of them ends among the values to spare.
-struct Aligned {
-    values: Vec<f32>,
-    skipped: usize,
-}
-
-impl Aligned {
-    fn zeros(len: usize) -> Self {
-        let mut values = vec![0.0; len + 32];
-        let skipped = values.len() - aligned(&mut values).len();
-        Self { values, skipped }
-    }
-}
+/// Values to spare behind the panels: a vector that begins at a value of a panel ends among them.
+const SPARE: usize = 16;
 
 /// A right operand `[k, n]`, packed for this CPU.
 pub struct PackedMatrix {
-    panels: Aligned,
+    panels: Scratch,
     k: usize,
     n: usize,
 }
@@ -35,9 +24,7 @@ impl PackedMatrix {
     /// For a layer's weight of the shape `[out, in]` that is `Matrix::new(weight, out, in).t()`.
     pub fn new<T: Number>(b: Matrix<'_, T>) -> Self {
         let (k, n, width) = (b.rows(), b.cols(), Tile::here().cols);
-        let mut panels = Aligned::zeros(packed_len(k, n, width));
-        pack_parallel(b, width, &mut panels.values[panels.skipped..][..packed_len(k, n, width)]);
-        Self { panels, k, n }
+        Self { panels: packed(b, width), k, n }
     }
 
     /// Length of the sums: `in` of a layer.
@@ -52,7 +39,7 @@ impl PackedMatrix {
 
     /// The panels `[k, tile.cols]`, one after another.
     pub(crate) fn panels(&self) -> &[f32] {
-        &self.panels.values[self.panels.skipped..]
+        self.panels.values()
     }
 }
 
@@ -64,7 +51,7 @@ impl std::fmt::Debug for PackedMatrix {
 
 /// A left operand `[m, k]`, packed for this CPU.
 pub(crate) struct PackedLeft {
-    panels: Aligned,
+    panels: Scratch,
     m: usize,
     k: usize,
 }
@@ -72,9 +59,7 @@ pub(crate) struct PackedLeft {
 impl PackedLeft {
     pub(crate) fn new<T: Number>(a: Matrix<'_, T>) -> Self {
         let (m, k, width) = (a.rows(), a.cols(), Tile::here().rows);
-        let mut panels = Aligned::zeros(packed_len(k, m, width));
-        pack_parallel(a.t(), width, &mut panels.values[panels.skipped..][..packed_len(k, m, width)]);
-        Self { panels, m, k }
+        Self { panels: packed(a.t(), width), m, k }
     }
 
     pub(crate) fn m(&self) -> usize {
@@ -87,13 +72,21 @@ impl PackedLeft {
 
     /// The panels from a row on, which is the first of its panel, and from a place in the sums.
     pub(crate) fn panels(&self, row: usize, k: usize) -> &[f32] {
-        &self.panels.values[self.panels.skipped + row * self.k + k * Tile::here().rows..]
+        &self.panels.values()[row * self.k + k * Tile::here().rows..]
     }
 
     /// Values from one panel to the next.
     pub(crate) fn step(&self) -> usize {
         self.k * Tile::here().rows
     }
+}
+
+/// Panels `[b.rows(), width]` in memory of their own.
+fn packed<T: Number>(b: Matrix<'_, T>, width: usize) -> Scratch {
+    let len = packed_len(b.rows(), b.cols(), width);
+    let mut panels = Scratch::of(len + SPARE);
+    pack_parallel(b, width, &mut panels.values_mut()[..len]);
+    panels
 }
 
 /// Packs panels on all threads.
