@@ -158,6 +158,33 @@ fn halves_are_widened() {
     }
 }
 
+/// Memory of results is used again: what it held before must not be seen.
+#[test]
+fn results_do_not_depend_on_what_memory_held() {
+    let soil = |shape: [usize; 4]| drop(ops::silu(Tensor::<4>::full(shape, f32::NAN, &Device::flex())));
+    let x = random(1, [2, 32, 40, 40]).inner();
+    let tokens = random(2, [2, 1600, 32]).inner();
+    let device = x.device();
+    let norm = GroupNormConfig::new(4, 32).init(&device);
+    let linear = LinearConfig::new(32, 32).init(&device);
+    let conv =
+        |kernel: usize| Conv2dConfig::new([32, 32], [kernel, kernel]).with_padding(PaddingConfig2d::Same).init(&device);
+    let (small, large) = (conv(1), conv(3));
+    let results: [&dyn Fn() -> TensorData; 6] = [
+        &|| ops::silu(x.clone()).into_data(),
+        &|| ops::group_norm_silu(&norm, x.clone()).into_data(),
+        &|| ops::linear(&linear, tokens.clone()).into_data(),
+        &|| ops::conv2d(&small, x.clone()).into_data(),
+        &|| ops::conv2d(&large, x.clone()).into_data(),
+        &|| ops::attention(&tokens, &tokens, &tokens, 4, Sight::All).unwrap().into_data(),
+    ];
+    for (i, result) in results.iter().enumerate() {
+        let first = result();
+        soil(x.dims());
+        assert_close(&format!("operation {i}"), result(), first);
+    }
+}
+
 #[test]
 fn attention() {
     for (tokens, context, sight) in [(6, 6, Sight::All), (5, 77, Sight::All), (1, 3, Sight::All), (9, 9, Sight::Past)] {

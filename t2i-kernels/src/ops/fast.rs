@@ -3,6 +3,7 @@
 #[cfg(feature = "autodiff")]
 mod autodiff;
 mod flex;
+mod memory;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, DispatchTensor, backend_extension};

@@ -1,14 +1,14 @@
 //! Tensors of Flex as slices, for the kernels.
 
 use burn::backend::Flex;
-use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Element, Shape, TensorData};
-use burn_flex::FlexTensor;
+use burn_flex::{FlexTensor, Layout as Place};
 use bytemuck::Pod;
 use half::{bf16, f16};
 
 #[cfg(feature = "autodiff")]
 use super::KernelGradients;
+use super::memory;
 use super::{Activation, Kernels, Norm, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
 use crate::{Conv2d, Matrix, Number, PackedMatrix, Window, activation, norm};
@@ -245,10 +245,9 @@ fn values_of<T: Element + Pod>(x: &FlexTensor) -> &[T] {
 }
 
 /// A tensor that `write` fills.
-fn filled(shape: Shape, write: impl FnOnce(&mut [f32])) -> FloatTensor<Flex> {
-    let mut values = vec![0.0; shape.num_elements()];
-    write(&mut values);
-    FlexTensor::from_data(TensorData::new(values, shape))
+fn filled(shape: Shape, write: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let bytes = memory::filled(shape.num_elements(), write);
+    FlexTensor::new(bytes, Place::contiguous(shape), DType::F32)
 }
 
 /// `[batch, channels, height, width]`
