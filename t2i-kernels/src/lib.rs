@@ -24,5 +24,5 @@ mod scratch;
 pub mod softmax;
 
 pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
-pub use self::matmul::{Matrix, PackedMatrix, linear, matmul};
+pub use self::matmul::{Matrix, linear, matmul};
 pub use self::number::Number;

@@ -1,6 +1,7 @@
 //! Matrix products.
 //!
-//! A weight is packed once ([`PackedMatrix`]) and used often ([`linear`]); [`matmul`] packs both operands itself.
+//! A weight is packed for every product ([`linear`]), in memory that the threads keep: packed once, it would take its memory
+//! twice, and where a product has few rows each thread packs what it is about to read, which then lies in its cache.
 
 mod microkernel;
 mod pack;
@@ -8,24 +9,27 @@ mod packed;
 
 use rayon::prelude::*;
 
+pub use self::pack::Matrix;
+use self::packed::pack_parallel;
 pub(crate) use self::{
     microkernel::{Block, Start, Tile},
     pack::packed_len,
-    packed::{PackedLeft, pack_parallel},
+    packed::PackedLeft,
 };
-pub use self::{pack::Matrix, packed::PackedMatrix};
-use crate::scratch::with_scratch;
+use crate::{Number, scratch::with_scratch};
 
 /// Length of the sums between two stores of the result.
 const K_BLOCK: usize = 768;
 /// Rows of the left operand that a thread packs at a time. They stay in the second cache.
 const M_BLOCK: usize = 144;
 /// Up to that many rows the threads share the columns instead of the rows.
-const FEW_ROWS: usize = 48;
+const FEW_ROWS: usize = 512;
+/// Values of the right operand that a thread packs at a time where there are few rows. They stay in the second cache.
+const PANELS: usize = 1 << 17;
 /// Values of the right operand that [`matmul`] packs at a time.
 const B_BLOCK: usize = 1 << 20;
 
-/// `x @ w + bias`, for a weight that is packed already.
+/// `x @ w + bias`. For a layer's weight of the shape `[out, in]`, `w` is `Matrix::new(weight, out, in).t()`.
 ///
 /// # Shapes
 ///
@@ -34,14 +38,20 @@ const B_BLOCK: usize = 1 << 20;
 /// # Panics
 ///
 /// If a length does not fit the others.
-pub fn linear(x: &[f32], w: &PackedMatrix, bias: Option<&[f32]>, out: &mut [f32]) {
-    assert!(w.k() > 0 && x.len().is_multiple_of(w.k()), "{} values are no rows of {}", x.len(), w.k());
-    let m = x.len() / w.k();
-    assert_eq!(out.len(), m * w.n(), "the result is {m} x {}", w.n());
-    assert!(bias.is_none_or(|bias| bias.len() == w.n()), "the bias has {} values", w.n());
+pub fn linear<T: Number>(x: &[f32], w: Matrix<'_, T>, bias: Option<&[f32]>, out: &mut [f32]) {
+    let (k, n, width) = (w.rows(), w.cols(), Tile::here().cols);
+    assert!(k > 0 && x.len().is_multiple_of(k), "{} values are no rows of {k}", x.len());
+    let x = Matrix::new(x, x.len() / k, k);
+    assert_eq!(out.len(), x.rows() * n, "the result is {} x {n}", x.rows());
+    assert!(bias.is_none_or(|bias| bias.len() == n), "the bias has {n} values");
     let start = bias.map_or(Start::Zero, Start::Columns);
-    let b = Panels { values: w.panels(), k: w.k(), n: w.n() };
-    product(Matrix::new(x, m, w.k()), b, start, out, w.n());
+    if x.rows() <= FEW_ROWS {
+        return few_rows(x, w, start, out);
+    }
+    with_scratch(packed_len(k, n, width), |values| {
+        pack_parallel(w, width, values);
+        many_rows(x, Panels { values, k, n }, start, out, n);
+    });
 }
 
 /// `a @ b`. A transposed operand is `a.t()`.
@@ -60,12 +70,15 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     if k == 0 || n == 0 {
         return out.fill(0.0);
     }
+    if a.rows() <= FEW_ROWS {
+        return few_rows(a, b, Start::Zero, out);
+    }
     let cols = (B_BLOCK / k).next_multiple_of(width);
     for start in (0..n).step_by(cols) {
         let cols = cols.min(n - start);
         with_scratch(packed_len(k, cols, width), |values| {
             pack_parallel(b.col_range(start, cols), width, values);
-            product(a, Panels { values, k, n: cols }, Start::Zero, &mut out[start..], n);
+            many_rows(a, Panels { values, k, n: cols }, Start::Zero, &mut out[start..], n);
         });
     }
 }
@@ -78,20 +91,12 @@ struct Panels<'a> {
     n: usize,
 }
 
-/// Shares the product among the threads.
-fn product(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
+/// Each thread computes some rows.
+fn many_rows(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
     let m = a.rows();
-    if m == 0 || b.n == 0 {
-        return;
-    }
-    if m <= FEW_ROWS {
-        return by_columns(a, b, start, out, step);
-    }
     let rows = even_share(m, M_BLOCK, Tile::here().rows);
     out.par_chunks_mut(rows * step).enumerate().for_each(|(i, out)| {
-        let rows = rows.min(m - i * rows);
-        let first = i * even_share(m, M_BLOCK, Tile::here().rows);
-        rows_times_panels(a.row_range(first, rows), b, start, out, step);
+        rows_times_panels(a.row_range(i * rows, rows.min(m - i * rows)), b, start, out, step);
     });
 }
 
@@ -132,26 +137,47 @@ fn even_depth(k: usize) -> usize {
     k.div_ceil(k.div_ceil(K_BLOCK).max(1)).max(1)
 }
 
-/// All rows, where they are few: each thread computes some of the columns, which are then put side by side.
-fn by_columns(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
-    let (m, width) = (a.rows(), Tile::here().cols);
-    let cols = even_share(b.n, 512, width);
-    with_scratch(m * b.n, |parts| {
-        parts.par_chunks_mut(m * cols).enumerate().for_each(|(i, part)| {
-            let first = i * cols;
-            let n = cols.min(b.n - first);
-            let b = Panels { values: &b.values[first * b.k..], n, ..b };
-            let start = match start {
-                Start::Columns(bias) => Start::Columns(&bias[first..]),
-                other => other,
-            };
-            rows_times_panels(a, b, start, part, n);
-        });
-        for (i, part) in parts.chunks(m * cols).enumerate() {
-            let n = part.len() / m;
-            for (to, from) in out.chunks_mut(step).zip(part.chunks(n)) {
-                to[i * cols..][..n].copy_from_slice(from);
+/// Each thread computes some columns: it packs those of the right operand, and multiplies while they are in its cache.
+fn few_rows<T: Number>(a: Matrix<'_>, b: Matrix<'_, T>, start: Start<'_>, out: &mut [f32]) {
+    let (m, k, n, tile) = (a.rows(), b.rows(), b.cols(), Tile::here());
+    if m == 0 || n == 0 {
+        return;
+    }
+    let (a, depth) = (PackedLeft::new(a), even_depth(k));
+    let cols = even_share(n, (PANELS / depth).max(tile.cols), tile.cols);
+    let mut tasks: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(cols)).map(|_| Vec::with_capacity(m)).collect();
+    for row in out.chunks_mut(n) {
+        tasks.iter_mut().zip(row.chunks_mut(cols)).for_each(|(task, part)| task.push(part));
+    }
+    tasks.into_par_iter().enumerate().for_each(|(i, parts)| {
+        let (first, cols) = (i * cols, parts[0].len());
+        let wide = cols.next_multiple_of(tile.cols);
+        let start = match start {
+            Start::Columns(bias) => Start::Columns(&bias[first..]),
+            other => other,
+        };
+        with_scratch((depth + m) * wide, |memory| {
+            let (packed, c) = memory.split_at_mut(depth * wide);
+            for from in (0..k).step_by(depth) {
+                let k = depth.min(k - from);
+                b.row_range(from, k).col_range(first, cols).pack(tile.cols, packed);
+                Block {
+                    a: a.panels(0, from),
+                    a_step: a.step(),
+                    b: packed,
+                    b_step: k * tile.cols,
+                    k,
+                    c: &mut *c,
+                    c_step: wide,
+                    rows: m,
+                    cols,
+                    start: if from == 0 { start } else { Start::Result },
+                }
+                .run();
             }
-        }
+            for (to, from) in parts.into_iter().zip(c.chunks(wide)) {
+                to.copy_from_slice(&from[..cols]);
+            }
+        });
     });
 }

@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use t2i_kernels::{Matrix, PackedMatrix, linear, matmul};
+use t2i_kernels::{Matrix, linear, matmul};
 
 fn numbers(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
     (0..n).map(|_| (0..4).map(|_| rng.random_range(-0.87f32..0.87)).sum()).collect()
@@ -26,6 +26,7 @@ fn transposed(x: &[f32], cols: usize) -> Vec<f32> {
 
 fn sizes(rng: &mut ChaCha8Rng) -> Vec<[usize; 3]> {
     let mut sizes = vec![[1, 1, 1], [1, 1280, 37], [200, 3, 1000], [49, 1600, 33], [500, 1, 2], [7, 1000, 1100]];
+    sizes.extend([[513, 90, 33], [700, 1000, 40], [512, 800, 70]]);
     sizes.extend((0..60).map(|_| [rng.random_range(1..130), rng.random_range(1..90), rng.random_range(1..150)]));
     sizes
 }
@@ -36,12 +37,10 @@ fn products_are_plain_sums() {
     for [m, k, n] in sizes(&mut rng) {
         let (a, b, bias) = (numbers(&mut rng, m * k), numbers(&mut rng, n * k), numbers(&mut rng, n));
         let mut out = vec![f32::NAN; m * n];
-        for packed in
-            [PackedMatrix::new(Matrix::new(&b, n, k).t()), PackedMatrix::new(Matrix::new(&transposed(&b, k), k, n))]
-        {
-            linear(&a, &packed, Some(&bias), &mut out);
+        for w in [Matrix::new(&b, n, k).t(), Matrix::new(&transposed(&b, k), k, n)] {
+            linear(&a, w, Some(&bias), &mut out);
             assert!(error(&out, &plain(&a, &b, &bias, k)) < 1e-5, "{m} {k} {n} with bias");
-            linear(&a, &packed, None, &mut out);
+            linear(&a, w, None, &mut out);
             assert!(error(&out, &plain(&a, &b, &vec![0.0; n], k)) < 1e-5, "{m} {k} {n}");
         }
     }
@@ -73,7 +72,7 @@ fn nan_stays_in_its_row_and_sizes_do_not_matter() {
     a[7 * 40 + 5] = f32::NAN;
     a[3 * 40] = 1e30;
     let mut out = vec![0.0; 30 * 50];
-    linear(&a, &PackedMatrix::new(Matrix::new(&b, 50, 40).t()), None, &mut out);
+    linear(&a, Matrix::new(&b, 50, 40).t(), None, &mut out);
     assert!(out.chunks(50).enumerate().all(|(i, row)| row.iter().all(|x| x.is_nan() == (i == 7))));
     for scale in [1e4f32, 1e-30] {
         let scaled: Vec<f32> = b.iter().map(|x| x * scale).collect();
@@ -102,8 +101,7 @@ fn a_result_of_the_wrong_size_is_refused() {
 
 #[test]
 fn no_rows_are_no_work() {
-    let w = PackedMatrix::new(Matrix::new(&[1.0; 12], 3, 4).t());
-    linear(&[], &w, None, &mut []);
+    linear(&[], Matrix::new(&[1.0; 12], 3, 4).t(), None, &mut []);
     let mut out = [1.0; 6];
     matmul(Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3), &mut out);
     assert_eq!(out, [0.0; 6]);

@@ -27,7 +27,7 @@ pub fn conv3x3_weight_gradient(
     WeightGradient { x, dout, outputs, inputs, picture: [height, width] }.run(dweight);
 }
 
-impl Conv2d {
+impl Conv2d<'static> {
     /// The convolution that passes a gradient back from the result to the picture of a convolution with stride 1: its
     /// `forward` takes `dout [batch, outputs, height, width]` and writes `dx [batch, inputs, height, width]`.
     ///
@@ -48,6 +48,6 @@ impl Conv2d {
             let to = &mut flipped[(c * outputs + o) * size..][..size];
             to.iter_mut().zip(kernel.iter().rev()).for_each(|(to, value)| *to = *value);
         }
-        Self::new(&flipped, [inputs, outputs], window.back())
+        Self::new(flipped, [inputs, outputs], window.back())
     }
 }

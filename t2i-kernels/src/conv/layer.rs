@@ -1,4 +1,6 @@
-//! A convolution's weight, for many pictures.
+//! A convolution's weight and window.
+
+use std::borrow::Cow;
 
 use super::{implicit::Implicit, shape::Window, winograd::Winograd};
 use crate::{
@@ -6,33 +8,33 @@ use crate::{
     matmul::{Matrix, PackedLeft},
 };
 
-/// The weight of a convolution with any window, packed once for many pictures.
+/// The weight of a convolution with any window.
 ///
 /// 3x3 with stride 1 and padding 1 takes a quarter of the products, in tiles of 4x4 outputs, unless the pictures are
 /// very small.
-pub struct Conv2d {
-    weight: PackedLeft,
+pub struct Conv2d<'a, T: Number = f32> {
+    weight: Cow<'a, [T]>,
+    outputs: usize,
     inputs: usize,
     window: Window,
 }
 
-impl Conv2d {
-    /// Packs a weight `[outputs, inputs, kernel height, kernel width]`.
+impl<'a, T: Number> Conv2d<'a, T> {
+    /// With a weight `[outputs, inputs, kernel height, kernel width]`.
     ///
     /// # Panics
     ///
     /// If there is not that number of values, or none.
-    pub fn new<T: Number>(weight: &[T], [outputs, inputs]: [usize; 2], window: Window) -> Self {
-        let [high, wide] = window.kernel;
+    pub fn new(weight: impl Into<Cow<'a, [T]>>, [outputs, inputs]: [usize; 2], window: Window) -> Self {
+        let (weight, [high, wide]) = (weight.into(), window.kernel);
         assert_eq!(weight.len(), outputs * inputs * high * wide, "a weight [{outputs}, {inputs}, {high}, {wide}]");
         assert!(!weight.is_empty(), "a convolution without weights");
-        let weight = PackedLeft::new(Matrix::new(weight, outputs, inputs * high * wide));
-        Self { weight, inputs, window }
+        Self { weight, outputs, inputs, window }
     }
 
     /// Output channels.
     pub fn outputs(&self) -> usize {
-        self.weight.m()
+        self.outputs
     }
 
     /// Input channels.
@@ -67,24 +69,21 @@ impl Conv2d {
             self.inputs
         );
         let [high, wide] = self.window.output([height, width]);
-        assert_eq!(
-            out.len(),
-            x.len() / size * self.outputs() * high * wide,
-            "the result of {} pictures",
-            x.len() / size
-        );
-        assert!(bias.is_none_or(|bias| bias.len() == self.outputs()), "the bias has {} values", self.outputs());
-        let (weight, inputs, picture) = (&self.weight, self.inputs, [height, width]);
-        if self.window == Window::square(3, 1, 1) && Winograd::is_worth_it(x.len() / size, picture) {
+        assert_eq!(out.len(), x.len() / size * self.outputs * high * wide, "the result of {} pictures", x.len() / size);
+        assert!(bias.is_none_or(|bias| bias.len() == self.outputs), "the bias has {} values", self.outputs);
+        let (inputs, picture) = (self.inputs, [height, width]);
+        let weight = Matrix::new(&self.weight, self.outputs, self.weight.len() / self.outputs);
+        if self.window == Window::square(3, 1, 1) && Winograd::<T>::is_worth_it(x.len() / size, picture) {
             Winograd { weight, bias, x, inputs, picture }.forward(out);
         } else {
+            let weight = &PackedLeft::new(weight);
             Implicit { weight, bias, x, inputs, picture, window: self.window }.forward(out);
         }
     }
 }
 
-impl std::fmt::Debug for Conv2d {
+impl<T: Number> std::fmt::Debug for Conv2d<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Conv2d({} -> {}, {:?})", self.inputs, self.outputs(), self.window)
+        write!(f, "Conv2d({} -> {}, {:?})", self.inputs, self.outputs, self.window)
     }
 }

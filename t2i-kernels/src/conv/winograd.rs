@@ -25,7 +25,8 @@ use self::{
     product::Product,
 };
 use crate::{
-    matmul::{PackedLeft, Tile},
+    Number,
+    matmul::{Matrix, Tile},
     scratch::with_scratch,
 };
 
@@ -40,9 +41,9 @@ const MOST_CHANNELS: usize = 320;
 const INPUT_VALUES: usize = 2 << 20;
 
 /// A 3x3 convolution with stride 1 and padding 1.
-pub(super) struct Winograd<'a> {
+pub(super) struct Winograd<'a, T> {
     /// `[outputs, inputs * 9]`.
-    pub(super) weight: &'a PackedLeft,
+    pub(super) weight: Matrix<'a, T>,
     pub(super) bias: Option<&'a [f32]>,
     /// `[batch, inputs, height, width]`.
     pub(super) x: &'a [f32],
@@ -50,7 +51,7 @@ pub(super) struct Winograd<'a> {
     pub(super) picture: [usize; 2],
 }
 
-impl Winograd<'_> {
+impl<T: Number> Winograd<'_, T> {
     /// Whether there are enough tiles to fill vectors with, and to transform the kernels for.
     pub(super) fn is_worth_it(batch: usize, [height, width]: [usize; 2]) -> bool {
         let lanes = Tile::here().lanes;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{GAP, POINTS, Winograd, grid::Grid, input_chunk, kernel::Kernels, output::Output};
 use crate::{
+    Number,
     matmul::{Block, Start, Tile},
     scratch::with_scratch,
 };
@@ -16,18 +17,18 @@ const OUTPUT_TILES: usize = 64;
 const MOST_PANELS: usize = 3;
 
 /// All output channels of some tiles.
-pub(super) struct Product<'a> {
-    pub(super) conv: &'a Winograd<'a>,
+pub(super) struct Product<'a, T> {
+    pub(super) conv: &'a Winograd<'a, T>,
     /// The transformed input.
     pub(super) v: &'a [f32],
     pub(super) grid: &'a Grid,
     pub(super) tiles: Range<usize>,
 }
 
-impl Product<'_> {
+impl<T: Number> Product<'_, T> {
     /// Shares the channels among the threads.
     pub(super) fn run(&self, out: &mut [f32]) {
-        let (outputs, unit) = (self.conv.weight.m(), Tile::here().rows);
+        let (outputs, unit) = (self.conv.weight.rows(), Tile::here().rows);
         let rows = share_panels(outputs.div_ceil(unit)) * unit;
         let mut tasks: Vec<Vec<&mut [f32]>> = (0..outputs.div_ceil(rows)).map(|_| Vec::new()).collect();
         for (i, plane) in out.chunks_mut(self.grid.height * self.grid.width).enumerate() {
@@ -63,13 +64,19 @@ impl Product<'_> {
 
     /// `u [panel, point, channel, tile.rows]`, for the panels from `row` on.
     fn transform_kernels(&self, row: usize, channels: Range<usize>, u: &mut [f32]) {
-        let unit = Tile::here().rows;
-        for (i, u) in u.chunks_exact_mut(kernel_panel(channels.len())).enumerate() {
-            if row + i * unit < self.conv.weight.m() {
-                let weight = self.conv.weight.panels(row + i * unit, 9 * channels.start);
-                Kernels { channels: channels.len(), weight, u }.run();
+        let tile = Tile::here();
+        let rows = self.conv.weight.rows();
+        // A vector that begins in the panel may end behind it.
+        with_scratch(9 * channels.len() * tile.rows + tile.lanes, |panel| {
+            for (i, u) in u.chunks_exact_mut(kernel_panel(channels.len())).enumerate() {
+                let row = row + i * tile.rows;
+                if row < rows {
+                    let weight = self.conv.weight.row_range(row, tile.rows.min(rows - row));
+                    weight.col_range(9 * channels.start, 9 * channels.len()).t().pack(tile.rows, panel);
+                    Kernels { channels: channels.len(), weight: panel, u }.run();
+                }
             }
-        }
+        });
     }
 
     /// The products of some channels: `m [point, rows, OUTPUT_TILES]`, for the tiles from `from` on.

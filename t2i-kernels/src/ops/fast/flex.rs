@@ -11,7 +11,7 @@ use super::KernelGradients;
 use super::memory;
 use super::{Activation, Kernels, Norm, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
-use crate::{Conv2d, Matrix, Number, PackedMatrix, Window, activation, norm};
+use crate::{Conv2d, Matrix, Number, Window, activation, norm};
 #[cfg(feature = "autodiff")]
 use crate::{attention::Saved, conv3x3_weight_gradient, matmul};
 
@@ -45,13 +45,12 @@ impl Kernels for Flex {
 
     fn convolve(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, window: Window) -> FlexTensor {
         let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
-        let channels = channels(&weight);
-        let conv = match weight.dtype() {
-            DType::F16 => Conv2d::new::<f16>(values_of(&weight), channels, window),
-            DType::BF16 => Conv2d::new::<bf16>(values_of(&weight), channels, window),
-            _ => Conv2d::new(values(&weight), channels, window),
-        };
-        convolve(&conv, &x, Some(values(&bias)))
+        let (channels, bias) = (channels(&weight), Some(values(&bias)));
+        match weight.dtype() {
+            DType::F16 => convolve(&Conv2d::new(values_of::<f16>(&weight), channels, window), &x, bias),
+            DType::BF16 => convolve(&Conv2d::new(values_of::<bf16>(&weight), channels, window), &x, bias),
+            _ => convolve(&Conv2d::new(values(&weight), channels, window), &x, bias),
+        }
     }
 
     fn multiply(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
@@ -173,28 +172,26 @@ impl KernelGradients for Flex {
 
 /// `x weight + bias`, for all rows of `x`.
 fn product(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
-    let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
-    let packed = match weight.dtype() {
-        DType::F16 => packed::<f16>(weight),
-        DType::BF16 => packed::<bf16>(weight),
-        _ => packed::<f32>(weight),
-    };
-    let mut shape = x.layout().shape().clone();
-    let last = shape.num_dims() - 1;
-    shape[last] = packed.n();
-    filled(shape, |out| crate::linear(values(&x), &packed, bias.as_ref().map(values), out))
+    match weight.dtype() {
+        DType::F16 => product_with::<f16>(x, weight, bias),
+        DType::BF16 => product_with::<bf16>(x, weight, bias),
+        _ => product_with::<f32>(x, weight, bias),
+    }
 }
 
-/// A weight `[inputs, outputs]`. Checkpoints have it the other way round: then it is a view, and as such it is read.
-fn packed<T: Number + Element + Pod>(weight: FlexTensor) -> PackedMatrix {
+/// The weight is `[inputs, outputs]`. Checkpoints have it the other way round: then it is a view, and as such it is read.
+fn product_with<T: Number + Element + Pod>(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
+    let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
     let transposed = weight.transpose(0, 1);
-    if transposed.is_contiguous() {
-        let [outputs, inputs] = rows(&transposed);
-        return PackedMatrix::new(Matrix::new(values_of::<T>(&transposed), outputs, inputs).t());
-    }
-    let weight = weight.to_contiguous();
-    let [inputs, outputs] = rows(&weight);
-    PackedMatrix::new(Matrix::new(values_of::<T>(&weight), inputs, outputs))
+    let is_view = transposed.is_contiguous();
+    let weight = if is_view { transposed } else { weight.to_contiguous() };
+    let [rows, columns] = rows(&weight);
+    let weight = Matrix::new(values_of::<T>(&weight), rows, columns);
+    let weight = if is_view { weight.t() } else { weight };
+    let mut shape = x.layout().shape().clone();
+    let last = shape.num_dims() - 1;
+    shape[last] = weight.cols();
+    filled(shape, |out| crate::linear(values(&x), weight, bias.as_ref().map(values), out))
 }
 
 fn half_of_last(shape: &Shape) -> usize {
@@ -225,7 +222,7 @@ fn heads_of(x: &FlexTensor, heads: usize) -> Heads<'_> {
     Heads::new(values(x), [shape[0], heads, shape[1], shape[2] / heads], Layout::Tokens)
 }
 
-fn convolve(conv: &Conv2d, x: &FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
+fn convolve<T: Number>(conv: &Conv2d<'_, T>, x: &FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
     let x = x.to_contiguous();
     let [batch, _, height, width] = pictures(&x);
     let [high, wide] = conv.window().output([height, width]);
