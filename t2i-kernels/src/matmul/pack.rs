@@ -114,7 +114,7 @@ impl<'a, T: Number> Matrix<'a, T> {
 }
 
 /// Rows of a panel that are transposed at a time.
-const ROWS: usize = 64;
+const ROWS: usize = 128;
 
 /// Up to [`ROWS`] values of each column.
 fn write_four<T: Number>(columns: [&[T]; 4], width: usize, to: &mut [f32]) {

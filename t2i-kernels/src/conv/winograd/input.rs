@@ -38,16 +38,21 @@ impl WithSimd for Input<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let unit = Tile::here().cols;
         let step = self.channels.len() * unit + GAP;
+        let mut groups = Vec::new();
         for group in (0..unit).step_by(S::F32_LANES) {
             let runs: Vec<Run> = within(self.places, group, S::F32_LANES).collect();
-            if runs.is_empty() {
-                continue; // past the last tile: these columns are never read
+            // Past the last tile there are none: these columns are never read.
+            if !runs.is_empty() {
+                let inside = self.pictures.inside(simd, &runs);
+                groups.push((group, runs, inside));
             }
-            let inside = self.pictures.inside(simd, &runs);
-            let mut rows = Rows::zeros();
-            for (i, channel) in self.channels.clone().enumerate() {
-                self.pictures.gather(&runs, channel, &mut rows);
-                let tile = transform(simd, &rows, inside);
+        }
+        let mut rows = Rows::zeros();
+        // Planes of channels often lie a power of two apart and push each other out of the caches: one at a time.
+        for (i, channel) in self.channels.clone().enumerate() {
+            for (group, runs, inside) in &groups {
+                self.pictures.gather(runs, channel, &mut rows);
+                let tile = transform(simd, &rows, *inside);
                 for (point, value) in tile.as_flattened().iter().enumerate() {
                     let at = point * step + i * unit + group;
                     S::as_mut_simd_f32s(&mut self.v[at..at + S::F32_LANES]).0[0] = *value;
