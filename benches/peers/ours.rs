@@ -121,6 +121,7 @@ fn picture(folder: &Path, device: &Device, steps: &str) -> Result<Call, t2i::Err
     };
     Ok(Box::new(move || {
         let pictures = pipeline.generate(&request).map_err(|error| error.to_string())?;
-        Ok(pictures.pixels.into_data())
+        // As diffusers leaves them: what the codec overshoots is cut off.
+        Ok(pictures.pixels.clamp(-1.0, 1.0).into_data())
     }))
 }
