@@ -21,7 +21,7 @@ TITLES = {
     "vae-512": "decoder, 512 x 512",
     "picture": "picture, 512 x 512, {} steps",
 }
-LEFT, WIDTH, ROW, SCALE = 220, 860, 18, 120
+LEFT, WIDTH, ROW, SCALE = 220, 920, 18, 120
 # Longer bars are cut, and say so by their number alone.
 LONGEST = 4.0
 

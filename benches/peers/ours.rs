@@ -72,7 +72,12 @@ fn call(case: &str, folder: &Path) -> Result<Call, t2i::Error> {
         ("unet", size) => unet(&Checkpoint::open(folder)?, &Inputs { folder, device }, size),
         ("vae", size) => vae(&Checkpoint::open(folder)?, &Inputs { folder, device }, size),
         ("text", _) => text(&Checkpoint::open(folder)?, &Inputs { folder, device }),
-        (_, steps) => picture(folder, &device, steps),
+        ("picture", steps) => picture(folder, &device, steps),
+        _ => Err(t2i::Error::InvalidValue {
+            field: "case",
+            value: case.to_owned(),
+            expected: "unet-256, unet-512, vae-512, text or picture-N".to_owned(),
+        }),
     }
 }
 
