@@ -23,6 +23,7 @@ def convert(case, folder):
     from torch_eager import network
 
     arguments = [torch.from_numpy(value) for value in peer.inputs(case, folder)]
+    (folder / "openvino").mkdir(exist_ok=True)
     model = openvino.convert_model(network(case, folder), example_input=tuple(arguments))
     model.reshape({port: list(value.shape) for port, value in zip(model.inputs, arguments)})
     openvino.save_model(model, graph(case, folder), compress_to_fp16=False)

@@ -72,7 +72,12 @@ fn call(case: &str, folder: &Path) -> Result<Call, t2i::Error> {
         ("unet", size) => unet(&Checkpoint::open(folder)?, &Inputs { folder, device }, size),
         ("vae", size) => vae(&Checkpoint::open(folder)?, &Inputs { folder, device }, size),
         ("text", _) => text(&Checkpoint::open(folder)?, &Inputs { folder, device }),
-        (_, steps) => picture(folder, &device, steps),
+        ("picture", steps) => picture(folder, &device, steps),
+        _ => Err(t2i::Error::InvalidValue {
+            field: "case",
+            value: case.to_owned(),
+            expected: "unet-256, unet-512, vae-512, text or picture-N".to_owned(),
+        }),
     }
 }
 
@@ -121,6 +126,7 @@ fn picture(folder: &Path, device: &Device, steps: &str) -> Result<Call, t2i::Err
     };
     Ok(Box::new(move || {
         let pictures = pipeline.generate(&request).map_err(|error| error.to_string())?;
-        Ok(pictures.pixels.into_data())
+        // As diffusers leaves them: what the codec overshoots is cut off.
+        Ok(pictures.pixels.clamp(-1.0, 1.0).into_data())
     }))
 }
