@@ -11,7 +11,7 @@ mod shapes;
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::{self, gelu};
+use burn::tensor::activation;
 use burn::tensor::{Distribution, Tensor};
 use t2i_core::nn::{attention as attend, causal_attention, multi_head_attention};
 use t2i_kernels::ops::{self, Sight};
@@ -55,6 +55,7 @@ macro_rules! beside_plain {
 beside_plain!(attention, shapes::attentions(), Attention);
 beside_plain!(conv3x3, shapes::convolutions(), Pictures);
 beside_plain!(geglu, shapes::tokens(), Tokens);
+beside_plain!(gelu, shapes::tokens(), Tokens);
 beside_plain!(group_norm, shapes::feature_maps(), Pictures);
 beside_plain!(group_norm_silu, shapes::feature_maps(), Pictures);
 beside_plain!(layer_norm, shapes::tokens(), Tokens);
@@ -98,7 +99,15 @@ fn geglu(sizes: Tokens, form: Form) -> Operation {
     let x = values([sizes.batch, sizes.tokens, 2 * half]);
     match form {
         Form::Kernel => operation(move || ops::geglu(x.clone())),
-        Form::Plain => operation(move || x.clone().narrow(2, 0, half) * gelu(x.clone().narrow(2, half, half))),
+        Form::Plain => operation(move || x.clone().narrow(2, 0, half) * activation::gelu(x.clone().narrow(2, half, half))),
+    }
+}
+
+fn gelu(sizes: Tokens, form: Form) -> Operation {
+    let x = values([sizes.batch, sizes.tokens, sizes.outputs]);
+    match form {
+        Form::Kernel => operation(move || ops::gelu(x.clone())),
+        Form::Plain => operation(move || activation::gelu(x.clone())),
     }
 }
 

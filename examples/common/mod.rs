@@ -61,7 +61,7 @@ pub struct Options {
     /// Where to compute; each name is a Cargo feature
     #[arg(long, default_value = t2i::DEVICES[0])]
     pub device: String,
-    /// Type of the weights and of the arithmetic: f32, f16 or bf16
+    /// Type of the weights: f32, f16 or bf16. On a GPU the arithmetic is of this type too, on a CPU it is f32
     #[arg(long, default_value = "f32", value_parser = dtype)]
     pub dtype: FloatDType,
     /// Encode and decode pictures a tile at a time, for sizes that do not fit into memory

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{GroupNormConfig, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Distribution, Tensor, activation};
+use burn::tensor::{Distribution, Tensor};
 use serde_json::{Value, json};
 use t2i_core::nn::{Sight, multi_head_attention};
 use t2i_kernels::ops;
@@ -60,7 +60,7 @@ fn operation(name: &str, sizes: &[usize]) -> Result<Box<dyn Fn()>, String> {
         }
         ("gelu", &[batch, tokens, width]) => {
             let x = random([batch, tokens, width]);
-            Box::new(move || drop(activation::gelu(x.clone())))
+            Box::new(move || drop(ops::gelu(x.clone())))
         }
         ("geglu", &[batch, tokens, width]) => {
             let x = random([batch, tokens, 2 * width]);
