@@ -99,7 +99,9 @@ fn geglu(sizes: Tokens, form: Form) -> Operation {
     let x = values([sizes.batch, sizes.tokens, 2 * half]);
     match form {
         Form::Kernel => operation(move || ops::geglu(x.clone())),
-        Form::Plain => operation(move || x.clone().narrow(2, 0, half) * activation::gelu(x.clone().narrow(2, half, half))),
+        Form::Plain => {
+            operation(move || x.clone().narrow(2, 0, half) * activation::gelu(x.clone().narrow(2, half, half)))
+        }
     }
 }
 

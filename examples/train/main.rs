@@ -3,7 +3,10 @@
 //! The folder of the model holds configs in the layout of diffusers, which say how large everything is; training puts
 //! weights beside them. What a stopped training needs to go on is kept in another folder.
 
+#[path = "../common/chart.rs"]
+mod chart;
 mod codec;
+mod curve;
 mod diffusion;
 mod latents;
 mod run;

@@ -1,15 +1,16 @@
 //! What trainings have in common: options, the loop, saving.
 
-use std::io::{Write, stderr};
+use std::io::stderr;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde_json::{Value, json};
 use t2i::core::Weights;
-use t2i_train::{Decay, Display, LearningRate, Report, Training, TrainingConfig};
+use t2i_train::{Decay, Display, LearningRate, Training, TrainingConfig};
 
 use crate::Common;
+use crate::curve::Curve;
 
 /// Options of a training.
 #[derive(clap::Args, Clone)]
@@ -127,9 +128,11 @@ impl Options {
             curve.keep(&report)?;
             if training.steps().is_multiple_of(self.save_every) {
                 save(&training)?;
+                curve.draw()?;
             }
         }
-        save(&training)
+        save(&training)?;
+        curve.draw()
     }
 }
 
@@ -137,33 +140,4 @@ impl Options {
 pub(crate) fn export<M: Module>(path: &Path, module: &M) -> t2i::Result<()> {
     let origin = path.display().to_string();
     Weights::from_module(&origin, module)?.write(path, FloatDType::F16, &[("format", "pt")])
-}
-
-/// The losses of a training on disk, for the curve.
-struct Curve {
-    path: PathBuf,
-    mean: f64,
-    count: u64,
-}
-
-impl Curve {
-    /// Steps whose losses are one row.
-    const EVERY: u64 = 20;
-
-    fn new(folder: &Path) -> Self {
-        Self { path: folder.join("losses.csv"), mean: 0.0, count: 0 }
-    }
-
-    fn keep(&mut self, report: &Report) -> t2i::Result<()> {
-        self.count += 1;
-        self.mean += (report.loss - self.mean) / self.count as f64;
-        if !(report.step + 1).is_multiple_of(Self::EVERY) {
-            return Ok(());
-        }
-        let file = std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))
-            .and_then(|()| std::fs::File::options().create(true).append(true).open(&self.path));
-        let row = file.and_then(|mut file| writeln!(file, "{},{:.6}", report.step + 1, self.mean));
-        (self.mean, self.count) = (0.0, 0);
-        row.map_err(t2i::Error::io(&self.path))
-    }
 }

@@ -120,14 +120,13 @@ fn tiles_are_those_of_diffusers() {
     assert_eq!(codec("tiny", FloatDType::F32).tiling(), Tiling::new(64, 8).expect("smaller"));
 }
 
-/// bf16 has 8 bits of mantissa, f16 has 11; a few layers add a few roundings.
-/// The largest errors measured are 2.0e-2 and 2.8e-3.
+/// bf16 has 8 bits of mantissa, f16 has 11; the arithmetic on a CPU is that of f32.
 #[test]
-fn half_types_run_inside_and_f32_comes_out() {
+fn weights_of_halves_stay_close() {
     for (dtype, tolerance) in [(FloatDType::BF16, 5e-2), (FloatDType::F16, 6e-3)] {
         for case in ["flux", "tiny"] {
             let (codec, golden) = (codec(case, dtype), Golden::open(&format!("{case}/runs.safetensors")));
-            assert_eq!(codec.dtype(), dtype);
+            assert_eq!(codec.dtype(), FloatDType::F32);
             let (z, pixels) = (golden.tensor("6x5.z"), golden.tensor("32x24.pixels"));
             let (decoded, latent) = (codec.decode(z), codec.encode(pixels).mode());
             assert_eq!([decoded.dtype(), latent.dtype()], [DType::F32; 2]);

@@ -3,6 +3,7 @@
     cargo run --release --example txt2img -- PROMPT --model MODEL --seed 0 --steps 20 --guidance 3 --output ours.png
     python tests/golden/compare_picture.py ours.png PROMPT --model MODEL --seed 0 --steps 20 --guidance 3
 
+What a lesson left is given to both with the same options: `--lora FILE`, `--embedding FILE`.
 Prints the peak signal-to-noise ratio in dB; ends with 1 below --least.
 """
 
@@ -23,6 +24,8 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--lora", help="a LoRA, at its full strength")
+    parser.add_argument("--embedding", help="a learned word")
     parser.add_argument("--least", type=float, default=45.0, help="dB")
     return parser.parse_args()
 
@@ -36,6 +39,10 @@ def main():
     args = arguments()
     pipeline = DiffusionPipeline.from_pretrained(args.model, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
+    if args.lora:
+        pipeline.load_lora_weights(args.lora)
+    if args.embedding:
+        pipeline.load_textual_inversion(args.embedding)
     generator = torch.Generator().manual_seed(args.seed)
     result = pipeline(args.prompt, num_inference_steps=args.steps, guidance_scale=args.guidance, generator=generator)
     theirs = numpy.asarray(result.images[0].convert("RGB"))

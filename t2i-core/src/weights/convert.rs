@@ -2,6 +2,10 @@
 
 use burn::tensor::{DType, DataError, Element, TensorData, bf16, f16};
 use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+
+/// Values that a thread takes at a time.
+const PART: usize = 1 << 20;
 
 /// Converts between floating-point types. f32 is the middle between any two others, as in torch.
 pub(super) fn to_float(data: TensorData, dtype: DType) -> Result<TensorData, DataError> {
@@ -28,27 +32,29 @@ pub(super) fn is_finite(data: &TensorData) -> Result<bool, DataError> {
 }
 
 /// Without a branch for each value, so that the compiler makes vector instructions of it.
-fn all<T: Copy>(values: &[T], good: impl Fn(T) -> bool) -> bool {
-    values.chunks(4096).all(|chunk| chunk.iter().fold(true, |all, x| all & good(*x)))
+fn all<T: Copy + Sync>(values: &[T], good: impl Fn(T) -> bool + Sync) -> bool {
+    let all_of = |values: &[T]| values.chunks(4096).all(|chunk| chunk.iter().fold(true, |all, x| all & good(*x)));
+    values.par_chunks(PART).all(all_of)
 }
 
-fn widen<H: Element>(data: &TensorData) -> Result<TensorData, DataError>
+fn widen<H: Element + Sync>(data: &TensorData) -> Result<TensorData, DataError>
 where
     [H]: HalfFloatSliceExt,
 {
     let values = data.as_slice::<H>()?;
     let mut wide = vec![0f32; values.len()];
-    values.convert_to_f32_slice(&mut wide);
+    wide.par_chunks_mut(PART).zip(values.par_chunks(PART)).for_each(|(wide, values)| values.convert_to_f32_slice(wide));
     Ok(TensorData::new(wide, data.shape().clone()))
 }
 
-fn narrow<H: Element>(data: &TensorData, zero: H) -> Result<TensorData, DataError>
+fn narrow<H: Element + Send>(data: &TensorData, zero: H) -> Result<TensorData, DataError>
 where
     [H]: HalfFloatSliceExt,
 {
     let values = data.as_slice::<f32>()?;
     let mut narrow = vec![zero; values.len()];
-    narrow.convert_from_f32_slice(values);
+    let parts = narrow.par_chunks_mut(PART).zip(values.par_chunks(PART));
+    parts.for_each(|(narrow, values)| narrow.convert_from_f32_slice(values));
     Ok(TensorData::new(narrow, data.shape().clone()))
 }
 
