@@ -3,19 +3,12 @@
 import torch
 
 import peer
-from torch_eager import network
+from torch_eager import called, network
 
 
 def call_of(case, folder):
     # The shapes of a case never change.
-    model = torch.compile(network(case, folder), dynamic=False)
-    arguments = [torch.from_numpy(value) for value in peer.inputs(case, folder)]
-
-    @torch.inference_mode()
-    def call():
-        return model(*arguments).numpy()
-
-    return call
+    return called(torch.compile(network(case, folder), dynamic=False), case, folder)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,12 @@ def picture(folder, steps):
 def call_of(case, folder):
     if case.startswith("picture-"):
         return picture(folder, int(case.removeprefix("picture-")))
-    model, arguments = network(case, folder), [torch.from_numpy(value) for value in peer.inputs(case, folder)]
+    return called(network(case, folder), case, folder)
+
+
+def called(model, case, folder):
+    """A call of the model with the arguments of a case."""
+    arguments = [torch.from_numpy(value) for value in peer.inputs(case, folder)]
 
     @torch.inference_mode()
     def call():

@@ -12,7 +12,7 @@ mod fast;
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::{DType, Device, Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 
 /// Which tokens a token sees in attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,12 @@ pub enum Sight {
     Past,
 }
 
-/// The type in which a network computes whose weights are of the type `weights`.
+/// The type in which a network computes that has such a weight.
 ///
-/// It is their own, but for halves on a CPU (Flex), which has no fast arithmetic for them: there they take half the memory, and
+/// It is the weight's own, but for halves on a CPU (Flex), which has no fast arithmetic for them: there they take half the memory, and
 /// each is widened to 32 bits at the time it is used. Where gradients are asked for, halves stay halves.
-pub fn arithmetic(weights: DType, device: &Device) -> DType {
-    fast::arithmetic(weights, device)
+pub fn arithmetic<const D: usize>(weight: &Tensor<D>) -> DType {
+    fast::arithmetic(weight)
 }
 
 /// `x * sigmoid(x)`.

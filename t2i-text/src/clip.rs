@@ -127,8 +127,7 @@ impl ClipTextModel {
 
     /// The type that the encoder computes in: that of its weights, but f32 for halves on a CPU.
     pub fn dtype(&self) -> DType {
-        let weight = self.text_model.final_layer_norm.gamma.val();
-        arithmetic(weight.dtype(), &weight.device())
+        arithmetic(&self.text_model.final_layer_norm.gamma.val())
     }
 
     /// The number of token ids that the encoder knows.

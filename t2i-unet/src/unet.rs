@@ -74,8 +74,7 @@ impl UNet {
 
     /// The type that the network computes in: that of its weights, but f32 for halves on a CPU.
     pub fn dtype(&self) -> DType {
-        let weight = self.conv_in.weight.val();
-        arithmetic(weight.dtype(), &weight.device())
+        arithmetic(&self.conv_in.weight.val())
     }
 
     /// What the network predicts for a noisy latent. Height and width may be any numbers.

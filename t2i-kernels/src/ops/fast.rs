@@ -177,9 +177,10 @@ pub(super) fn attention(inputs: [&Tensor<3>; 3], heads: usize, sight: Sight) -> 
     Some(Tensor::from_dispatch(Dispatch::attend(query?, key?, value?, heads, sight)))
 }
 
-pub(super) fn arithmetic(weights: DType, device: &Device) -> DType {
-    match weights {
-        DType::F16 | DType::BF16 if is_flex(device) && !device.is_autodiff() => DType::F32,
+pub(super) fn arithmetic<const D: usize>(weight: &Tensor<D>) -> DType {
+    let device = weight.device();
+    match weight.dtype() {
+        DType::F16 | DType::BF16 if is_flex(&device) && !device.is_autodiff() => DType::F32,
         other => other,
     }
 }
@@ -195,9 +196,8 @@ fn part<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
 /// A weight, which may be of halves where no gradient is asked for.
 fn weight<const D: usize>(weight: &Param<Tensor<D>>) -> Option<DispatchTensor> {
     let weight = weight.val();
-    let device = weight.device();
-    match arithmetic(weight.dtype(), &device) {
-        DType::F32 if is_flex(&device) => Some(weight.into_dispatch()),
+    match arithmetic(&weight) {
+        DType::F32 if is_flex(&weight.device()) => Some(weight.into_dispatch()),
         _ => part(&weight),
     }
 }
@@ -205,7 +205,7 @@ fn weight<const D: usize>(weight: &Param<Tensor<D>>) -> Option<DispatchTensor> {
 /// A weight of one axis, widened.
 fn vector(weight: &Param<Tensor<1>>) -> Option<DispatchTensor> {
     let weight = weight.val();
-    let arithmetic = arithmetic(weight.dtype(), &weight.device());
+    let arithmetic = arithmetic(&weight);
     part(&if weight.dtype() == arithmetic { weight } else { weight.cast(arithmetic) })
 }
 

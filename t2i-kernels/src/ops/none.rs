@@ -2,7 +2,7 @@
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
 use super::Sight;
 
@@ -46,6 +46,6 @@ pub(super) fn attention(_: [&Tensor<3>; 3], _: usize, _: Sight) -> Option<Tensor
     None
 }
 
-pub(super) fn arithmetic(weights: DType, _: &Device) -> DType {
-    weights
+pub(super) fn arithmetic<const D: usize>(weight: &Tensor<D>) -> DType {
+    weight.dtype()
 }

@@ -50,8 +50,7 @@ impl Decoder {
     }
 
     pub(super) fn dtype(&self) -> DType {
-        let weight = self.conv_in.weight.val();
-        arithmetic(weight.dtype(), &weight.device())
+        arithmetic(&self.conv_in.weight.val())
     }
 }
 

@@ -73,10 +73,7 @@ impl Decoder {
 
     pub(super) fn dtype(&self) -> DType {
         match &self.layers[0] {
-            Layer::Conv(conv) => {
-                let weight = conv.weight.val();
-                arithmetic(weight.dtype(), &weight.device())
-            }
+            Layer::Conv(conv) => arithmetic(&conv.weight.val()),
             _ => unreachable!("the first layer of a decoder is a convolution"),
         }
     }
