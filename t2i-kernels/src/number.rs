@@ -12,15 +12,20 @@ pub trait Number: Copy + Send + Sync + Into<f32> {
     /// If they are not as many.
     fn widen(from: &[Self], to: &mut [f32]);
 
+    /// The numbers themselves, if they have 32 bits.
+    fn as_f32(numbers: &[Self]) -> Option<&[f32]>;
+
     /// All of `from` as they are, or else in `memory`.
     ///
     /// # Panics
     ///
     /// If `memory` is too short.
     fn widened<'a>(from: &'a [Self], memory: &'a mut [f32]) -> &'a [f32] {
-        let to = &mut memory[..from.len()];
-        Self::widen(from, to);
-        to
+        Self::as_f32(from).unwrap_or_else(|| {
+            let to = &mut memory[..from.len()];
+            Self::widen(from, to);
+            to
+        })
     }
 }
 
@@ -29,8 +34,8 @@ impl Number for f32 {
         to.copy_from_slice(from);
     }
 
-    fn widened<'a>(from: &'a [f32], _: &'a mut [f32]) -> &'a [f32] {
-        from
+    fn as_f32(numbers: &[f32]) -> Option<&[f32]> {
+        Some(numbers)
     }
 }
 
@@ -38,10 +43,18 @@ impl Number for f16 {
     fn widen(from: &[f16], to: &mut [f32]) {
         from.convert_to_f32_slice(to);
     }
+
+    fn as_f32(_: &[f16]) -> Option<&[f32]> {
+        None
+    }
 }
 
 impl Number for bf16 {
     fn widen(from: &[bf16], to: &mut [f32]) {
         from.convert_to_f32_slice(to);
+    }
+
+    fn as_f32(_: &[bf16]) -> Option<&[f32]> {
+        None
     }
 }

@@ -12,7 +12,7 @@ mod fast;
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::{DType, Device, Tensor, activation};
 
 /// Which tokens a token sees in attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,12 @@ pub enum Sight {
 /// each is widened to 32 bits at the time it is used. Where gradients are asked for, halves stay halves.
 pub fn arithmetic<const D: usize>(weight: &Tensor<D>) -> DType {
     fast::arithmetic(weight)
+}
+
+/// Runs a network's operations where the threads are that share them, on a CPU (Flex): from elsewhere each would wait for one of
+/// them to wake up. Anywhere else `run` is just called.
+pub fn in_pool<R: Send>(device: &Device, run: impl FnOnce() -> R + Send) -> R {
+    fast::in_pool(device, run)
 }
 
 /// `x * sigmoid(x)`.

@@ -33,11 +33,6 @@ impl Scratch {
 
     /// The values, which begin at a line of the cache: a vector that lies over two lines costs two loads. What they hold is
     /// left from earlier uses.
-    pub(crate) fn values(&self) -> &[f32] {
-        &self.0[skipped(&self.0)..]
-    }
-
-    /// The [`values`](Self::values), to write.
     pub(crate) fn values_mut(&mut self) -> &mut [f32] {
         let skipped = skipped(&self.0);
         &mut self.0[skipped..]

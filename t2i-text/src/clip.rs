@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, assert_shape};
 use t2i_core::{Error, Result};
-use t2i_kernels::ops::{arithmetic, layer_norm, linear};
+use t2i_kernels::ops::{arithmetic, in_pool, layer_norm, linear};
 
 pub use config::{Activation, ClipTextConfig, EndToken};
 use layer::Layer;
@@ -89,8 +89,10 @@ impl ClipTextModel {
     /// If there are more tokens than positions. What an id beyond the vocabulary does depends on the backend:
     /// [`encode`](ClipTextModel::encode) checks for both.
     pub fn forward(&self, ids: Tensor<2, Int>) -> TextOutput {
-        let tokens = self.text_model.embeddings.token_embedding.forward(ids.clone());
-        self.layers(ids, tokens.cast(self.dtype()))
+        in_pool(&ids.device(), || {
+            let tokens = self.text_model.embeddings.token_embedding.forward(ids.clone());
+            self.layers(ids.clone(), tokens.cast(self.dtype()))
+        })
     }
 
     /// From the embeddings of tokens, before the positions are added, to the output. The ids say where prompts end.

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
-use t2i_kernels::ops::{arithmetic, conv2d};
+use t2i_kernels::ops::{arithmetic, in_pool, conv2d};
 
 use crate::activation::Activation;
 use crate::blocks::{DownBlock, MidBlock, UpBlock};
@@ -96,11 +96,13 @@ impl UNet {
         assert_shape!(x, [_, self.config.in_channels, _, _]);
         assert_shape!(timesteps, [batch]);
         assert_shape!(conditioning.context, [batch, _, self.config.cross_attention_dim]);
-        let dtype = self.dtype();
-        let time = self.embed(timesteps, conditioning, dtype);
-        let context = conditioning.context.clone().cast(dtype);
-        let x = if self.config.center_input_sample { x * 2.0 - 1.0 } else { x };
-        self.layers(x.cast(dtype), &time, &context).cast(DType::F32)
+        in_pool(&x.device(), || {
+            let dtype = self.dtype();
+            let time = self.embed(timesteps, conditioning, dtype);
+            let context = conditioning.context.clone().cast(dtype);
+            let x = if self.config.center_input_sample { x * 2.0 - 1.0 } else { x };
+            self.layers(x.cast(dtype), &time, &context).cast(DType::F32)
+        })
     }
 
     /// Everything that the residual layers are told. `[batch, time_dim]`

@@ -5,13 +5,16 @@
 
 mod columns;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use self::columns::Columns;
 use super::shape::Window;
 use crate::{
-    matmul::{Block, PackedLeft, Start, Tile, even_share},
-    scratch::with_scratch,
+    Number,
+    matmul::{Block, Matrix, Start, Tile, even_share, left, left_len},
+    scratch::Scratch,
 };
 
 /// Length of the sums between two stores.
@@ -22,9 +25,9 @@ const PIXELS: usize = 192;
 const ROWS: usize = 96;
 
 /// A convolution with any window.
-pub(super) struct Implicit<'a> {
+pub(super) struct Implicit<'a, T> {
     /// `[outputs, inputs * kernel]`.
-    pub(super) weight: &'a PackedLeft,
+    pub(super) weight: Matrix<'a, T>,
     pub(super) bias: Option<&'a [f32]>,
     /// `[batch, inputs, height, width]`.
     pub(super) x: &'a [f32],
@@ -33,7 +36,7 @@ pub(super) struct Implicit<'a> {
     pub(super) window: Window,
 }
 
-impl Implicit<'_> {
+impl<T: Number> Implicit<'_, T> {
     /// Writes the result, `out [batch, outputs, window.output(picture)]`.
     pub(super) fn forward(&self, out: &mut [f32]) {
         let [high, wide] = self.window.output(self.picture);
@@ -43,74 +46,74 @@ impl Implicit<'_> {
         self.tasks(high * wide, out).into_par_iter().for_each(|task| self.compute(&columns, task));
     }
 
-    /// The result in parts: some rows of some pixels of a picture.
+    /// The result in parts: some rows of some pixels, which may be of several pictures.
     fn tasks<'a>(&self, pixels: usize, out: &'a mut [f32]) -> Vec<Task<'a>> {
-        let tile = Tile::here();
-        let share = even_share(pixels, PIXELS, tile.cols);
-        let parts = out.len() / (pixels * self.weight.m()) * pixels.div_ceil(share);
+        let (tile, outputs) = (Tile::here(), self.weight.rows());
+        let all = out.len() / outputs;
         // Where there are few pixels the threads share the rows, and each fetches the pixels for itself.
-        let threads = rayon::current_num_threads();
-        let bands = if parts >= 4 * threads { 1 } else { (4 * threads).div_ceil(parts) };
-        let rows = self.weight.m().div_ceil(bands).max(ROWS).next_multiple_of(tile.rows);
-        let bands = self.weight.m().div_ceil(rows);
-        let mut tasks = Vec::new();
-        for (picture, planes) in out.chunks_mut(pixels * self.weight.m()).enumerate() {
-            let at = tasks.len();
-            for first in (0..pixels).step_by(share) {
-                tasks.extend((0..bands).map(|i| Task { picture, first, row: i * rows, parts: Vec::new() }));
-            }
-            for (row, plane) in planes.chunks_mut(pixels).enumerate() {
-                for (i, part) in plane.chunks_mut(share).enumerate() {
-                    tasks[at + i * bands + row / rows].parts.push(part);
-                }
+        let share = if all <= PIXELS { all } else { even_share(all, PIXELS, tile.cols) };
+        let bands = rayon::current_num_threads().div_ceil(all.div_ceil(share));
+        let rows = outputs.div_ceil(bands).max(ROWS).next_multiple_of(tile.rows);
+        let bands = outputs.div_ceil(rows);
+        let firsts = (0..all).step_by(share).flat_map(|first| (0..bands).map(move |band| (first, band * rows)));
+        let task = |(first, row)| {
+            let rows = (0..rows.min(outputs - row)).map(|_| Vec::new()).collect();
+            Task { pixels: first..all.min(first + share), row, rows }
+        };
+        let mut tasks: Vec<Task<'_>> = firsts.map(task).collect();
+        for (i, mut plane) in out.chunks_mut(pixels).enumerate() {
+            let (mut at, row) = (i / outputs * pixels, i % outputs);
+            while !plane.is_empty() {
+                let count = (share - at % share).min(plane.len());
+                let part = plane.split_off_mut(..count).expect("as many");
+                tasks[at / share * bands + row / rows].rows[row % rows].push(part);
+                at += count;
             }
         }
         tasks
     }
 
     /// The sums of a task, a block of inputs at a time.
-    fn compute(&self, columns: &Columns<'_>, mut task: Task<'_>) {
+    fn compute(&self, columns: &Columns<'_>, task: Task<'_>) {
         let tile = Tile::here();
-        let (rows, pixels) = (task.parts.len(), task.parts[0].len());
-        let wide = pixels.next_multiple_of(tile.cols);
-        let depth = K_BLOCK.min(self.weight.k());
-        with_scratch((depth + rows) * wide, |memory| {
-            let (b, c) = memory.split_at_mut(depth * wide);
-            for first in (0..self.weight.k()).step_by(depth) {
-                let k = depth.min(self.weight.k() - first);
-                columns.pack(task.picture, task.first..task.first + pixels, first..first + k, b);
-                Block {
-                    a: self.weight.panels(task.row, first),
-                    a_step: self.weight.step(),
-                    b,
-                    b_step: k * tile.cols,
-                    k,
-                    c,
-                    c_step: wide,
-                    rows,
-                    cols: pixels,
-                    start: match self.bias {
-                        _ if first > 0 => Start::Result,
-                        Some(bias) => Start::Rows(&bias[task.row..]),
-                        None => Start::Zero,
-                    },
-                }
-                .run();
+        let (rows, pixels, inputs) = (task.rows.len(), task.pixels.len(), self.weight.cols());
+        let (wide, depth) = (pixels.next_multiple_of(tile.cols), K_BLOCK.min(inputs));
+        let mut memory = Scratch::of_all(&[left_len(rows, depth), depth * wide, rows * wide]);
+        let [a, b, c] = memory.split([left_len(rows, depth), depth * wide, rows * wide]);
+        for first in (0..inputs).step_by(depth) {
+            let k = depth.min(inputs - first);
+            columns.pack(task.pixels.clone(), first..first + k, b);
+            Block {
+                a: left(self.weight.row_range(task.row, rows).col_range(first, k), a),
+                b,
+                b_step: k * tile.cols,
+                k,
+                c: &mut *c,
+                c_step: wide,
+                rows,
+                cols: pixels,
+                start: match self.bias {
+                    _ if first > 0 => Start::Result,
+                    Some(bias) => Start::Rows(&bias[task.row..]),
+                    None => Start::Zero,
+                },
             }
-            for (to, from) in task.parts.iter_mut().zip(c.chunks(wide)) {
-                to.copy_from_slice(&from[..pixels]);
+            .run();
+        }
+        for (parts, mut from) in task.rows.into_iter().zip(c.chunks(wide)) {
+            for to in parts {
+                to.copy_from_slice(from.split_off(..to.len()).expect("as many"));
             }
-        });
+        }
     }
 }
 
-/// Some rows of the result for some pixels of a picture.
+/// Some rows of the result for some pixels.
 struct Task<'a> {
-    picture: usize,
-    /// The first pixel.
-    first: usize,
+    /// Counted through all pictures.
+    pixels: Range<usize>,
     /// The first row.
     row: usize,
-    /// For each row, the place of the pixels.
-    parts: Vec<&'a mut [f32]>,
+    /// The places of the pixels in each row, one after another.
+    rows: Vec<Vec<&'a mut [f32]>>,
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{implicit::Implicit, shape::Window, winograd::Winograd};
 use crate::{
     Number,
-    matmul::{Matrix, PackedLeft},
+    matmul::Matrix,
 };
 
 /// The weight of a convolution with any window.
@@ -76,7 +76,6 @@ impl<'a, T: Number> Conv2d<'a, T> {
         if self.window == Window::square(3, 1, 1) && Winograd::<T>::is_worth_it(x.len() / size, picture) {
             Winograd { weight, bias, x, inputs, picture }.forward(out);
         } else {
-            let weight = &PackedLeft::new(weight);
             Implicit { weight, bias, x, inputs, picture, window: self.window }.forward(out);
         }
     }

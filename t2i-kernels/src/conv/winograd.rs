@@ -56,8 +56,8 @@ impl<T: Number> Winograd<'_, T> {
     pub(super) fn is_worth_it(batch: usize, [height, width]: [usize; 2]) -> bool {
         let lanes = Tile::here().lanes;
         let tiles = Grid { batch, height, width }.tiles().next_multiple_of(lanes);
-        // A transform of kernels takes about as long as the products of 12 tiles, in vectors of 16.
-        POINTS * (tiles + 3 * lanes / 4) < 9 * batch * (height * width).next_multiple_of(lanes)
+        // A transform of kernels takes about as long as the products of 20 tiles, in vectors of 16.
+        POINTS * (tiles + 5 * lanes / 4) < 9 * batch * (height * width).next_multiple_of(lanes)
     }
 
     /// Writes the result, `out [batch, outputs, height, width]`.

@@ -7,6 +7,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Vectors in a row of a tile.
 const VECS: usize = 2;
+/// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
+const FEW_VALUES: usize = 1 << 17;
 
 /// The size of a tile of the result on this CPU: both operands are packed in panels of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +52,18 @@ pub(crate) enum Start<'a> {
     Rows(&'a [f32]),
 }
 
-/// Panels of the left operand times panels of the right one.
+/// How a left operand lies.
+#[derive(Clone, Copy)]
+pub(crate) enum Left<'a> {
+    /// Panels `[k, tile.rows]`, `step` values from one to the next. Rows beyond the last may hold anything finite.
+    Panels { values: &'a [f32], step: usize },
+    /// Rows, `step` values from one to the next. A tile reads so few that they need not be packed.
+    Rows { values: &'a [f32], step: usize },
+}
+
+/// A left operand times panels of the right one.
 pub(crate) struct Block<'a> {
-    /// Panels `[k, tile.rows]`, `a_step` values from one to the next. Rows beyond the last may hold anything finite.
-    pub(crate) a: &'a [f32],
-    pub(crate) a_step: usize,
+    pub(crate) a: Left<'a>,
     /// Panels `[k, tile.cols]`, `b_step` values from one to the next.
     pub(crate) b: &'a [f32],
     pub(crate) b_step: usize,
@@ -69,7 +78,8 @@ pub(crate) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Computes the result. A panel of `b` stays in the first cache while those of `a` pass by.
+    /// Computes the result. Where `b` has few values it stays in the second cache while the rows of `a` pass by once; else each
+    /// of its panels stays in the first cache while all of `a` passes by.
     pub(crate) fn run(self) {
         Arch::new().dispatch(self);
     }
@@ -87,52 +97,76 @@ impl WithSimd for Block<'_> {
 impl Block<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const MR: usize>(mut self, simd: S) {
-        let width = VECS * S::F32_LANES;
-        for (j, col) in (0..self.cols).step_by(width).enumerate() {
-            let (b, _) = S::as_simd_f32s(&self.b[j * self.b_step..][..self.k * width]);
-            let (b, _) = b.as_chunks::<VECS>();
-            for (i, row) in (0..self.rows).step_by(MR).enumerate() {
-                let (a, _) = self.a[i * self.a_step..][..self.k * MR].as_chunks::<MR>();
-                self.tile(simd, a, b, row, col);
+        let (rows, cols) = ((0..self.rows).step_by(MR), (0..self.cols).step_by(VECS * S::F32_LANES));
+        if self.k * self.cols <= FEW_VALUES {
+            for row in rows {
+                for col in cols.clone() {
+                    self.tile_of::<S, MR>(simd, row, col);
+                }
+            }
+        } else {
+            for col in cols {
+                for row in rows.clone() {
+                    self.tile_of::<S, MR>(simd, row, col);
+                }
             }
         }
     }
 
-    /// The tile at `row` and `col`, in as few registers as it needs.
+    /// The tile at `row` and `col`.
+    #[inline(always)]
+    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, row: usize, col: usize) {
+        let width = VECS * S::F32_LANES;
+        let (b, _) = S::as_simd_f32s(&self.b[col / width * self.b_step..][..self.k * width]);
+        let (b, _) = b.as_chunks::<VECS>();
+        match self.a {
+            Left::Panels { values, step } => {
+                let (panel, _) = values[row / MR * step..][..self.k * MR].as_chunks::<MR>();
+                self.tile::<S, MR>(simd, panel, b, row, col);
+            }
+            Left::Rows { values, step } => {
+                let rows = RowsInPlace { values: &values[row * step..], step, count: self.rows - row };
+                self.tile::<S, MR>(simd, rows, b, row, col);
+            }
+        }
+    }
+
+    /// The tile of these operands, in as few registers as it needs.
     #[inline(always)]
     fn tile<S: Simd, const MR: usize>(
         &mut self,
         simd: S,
-        a: &[[f32; MR]],
+        a: impl TileRows,
         b: &[[S::f32s; VECS]],
         row: usize,
         col: usize,
     ) {
         let (rows, wide) = (self.rows - row, self.cols - col > S::F32_LANES);
         match (rows, wide) {
-            (7.., true) if MR == 12 && rows <= 8 => self.sum::<S, MR, 8, 2>(simd, a, b, row, col),
-            (7.., true) => self.sum::<S, MR, MR, 2>(simd, a, b, row, col),
-            (7.., false) => self.sum::<S, MR, MR, 1>(simd, a, b, row, col),
-            (5..=6, true) => self.sum::<S, MR, 6, 2>(simd, a, b, row, col),
-            (3..=4, true) => self.sum::<S, MR, 4, 2>(simd, a, b, row, col),
-            (2, true) => self.sum::<S, MR, 2, 2>(simd, a, b, row, col),
-            (_, true) => self.sum::<S, MR, 1, 2>(simd, a, b, row, col),
-            (3..=6, false) => self.sum::<S, MR, 6, 1>(simd, a, b, row, col),
-            (_, false) => self.sum::<S, MR, 2, 1>(simd, a, b, row, col),
+            (7.., true) if MR == 12 && rows <= 8 => self.sum::<S, 8, 2>(simd, a, b, row, col),
+            (7.., true) => self.sum::<S, MR, 2>(simd, a, b, row, col),
+            (7.., false) => self.sum::<S, MR, 1>(simd, a, b, row, col),
+            (5..=6, true) => self.sum::<S, 6, 2>(simd, a, b, row, col),
+            (3..=4, true) => self.sum::<S, 4, 2>(simd, a, b, row, col),
+            (2, true) => self.sum::<S, 2, 2>(simd, a, b, row, col),
+            (_, true) => self.sum::<S, 1, 2>(simd, a, b, row, col),
+            (3..=6, false) => self.sum::<S, 6, 1>(simd, a, b, row, col),
+            (_, false) => self.sum::<S, 2, 1>(simd, a, b, row, col),
         }
     }
 
     /// The sums of a tile of `R` rows and `V` vectors, of which those within the result are written.
     #[inline(always)]
-    fn sum<S: Simd, const MR: usize, const R: usize, const V: usize>(
+    fn sum<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        a: &[[f32; MR]],
+        a: impl TileRows,
         b: &[[S::f32s; VECS]],
         row: usize,
         col: usize,
     ) {
-        let sums = simd.vectorize(Sums::<S, MR, R, V> { simd, a, b });
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        simd.vectorize(Sums { simd, a, b, sums: &mut sums });
         for (i, sums) in sums.iter().enumerate().take(self.rows - row) {
             self.write_row(simd, sums, row + i, col);
         }
@@ -175,28 +209,91 @@ impl Block<'_> {
     }
 }
 
-/// The sums over `k` of a tile of `R` rows and `V` vectors.
-struct Sums<'a, S: Simd, const MR: usize, const R: usize, const V: usize> {
-    simd: S,
-    a: &'a [[f32; MR]],
-    b: &'a [[S::f32s; VECS]],
+/// What a tile reads of the left operand.
+trait TileRows {
+    /// The first `k` columns, cut to `R` rows.
+    fn cut<const R: usize>(self, k: usize) -> impl Columns<R>;
 }
 
-impl<S: Simd, const MR: usize, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, MR, R, V> {
-    type Output = [[S::f32s; V]; R];
+/// For each step of the sums a value a row.
+///
+/// No iterator of closures: these would be compiled without the vector instructions of their caller.
+trait Columns<const R: usize> {
+    fn column(&self, i: usize) -> [f32; R];
+}
+
+impl<const MR: usize> TileRows for &[[f32; MR]] {
+    #[inline(always)]
+    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
+        &self[..k]
+    }
+}
+
+impl<const MR: usize, const R: usize> Columns<R> for &[[f32; MR]] {
+    #[inline(always)]
+    fn column(&self, i: usize) -> [f32; R] {
+        let mut column = [0.0; R];
+        for (to, value) in column.iter_mut().zip(self[i]) {
+            *to = value;
+        }
+        column
+    }
+}
+
+/// At least `count` rows, `step` values from one to the next.
+struct RowsInPlace<'a> {
+    values: &'a [f32],
+    step: usize,
+    count: usize,
+}
+
+impl TileRows for RowsInPlace<'_> {
+    #[inline(always)]
+    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
+        // In place of rows that are missing the last one is read again; what comes of them is not written.
+        let mut rows = [self.values; R];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = &self.values[i.min(self.count - 1) * self.step..][..k];
+        }
+        rows
+    }
+}
+
+impl<const R: usize> Columns<R> for [&[f32]; R] {
+    #[inline(always)]
+    fn column(&self, i: usize) -> [f32; R] {
+        let mut column = [0.0; R];
+        for (to, row) in column.iter_mut().zip(self) {
+            *to = row[i];
+        }
+        column
+    }
+}
+
+/// The sums over `k` of a tile of `R` rows and `V` vectors.
+struct Sums<'a, S: Simd, A, const R: usize, const V: usize> {
+    simd: S,
+    a: A,
+    b: &'a [[S::f32s; VECS]],
+    sums: &'a mut [[S::f32s; V]; R],
+}
+
+impl<S: Simd, A: TileRows, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, V> {
+    type Output = ();
 
     #[inline(always)]
-    fn call(self) -> [[S::f32s; V]; R] {
+    fn call(self) {
         let simd = self.simd;
+        let a = self.a.cut::<R>(self.b.len());
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        for (a, b) in self.a.iter().zip(self.b) {
-            for (sums, a) in sums.iter_mut().zip(a) {
-                let a = simd.splat_f32s(*a);
+        for (i, b) in self.b.iter().enumerate() {
+            for (sums, a) in sums.iter_mut().zip(a.column(i)) {
+                let a = simd.splat_f32s(a);
                 for (sum, b) in sums.iter_mut().zip(b) {
                     *sum = simd.mul_add_f32s(a, *b, *sum);
                 }
             }
         }
-        sums
+        *self.sums = sums;
     }
 }

@@ -1,5 +1,7 @@
 //! Operands in the order in which the innermost loops read them.
 
+use rayon::prelude::*;
+
 use crate::Number;
 
 /// A matrix that lies in a slice, element `[i, j]` at `i * row_step + j * col_step`.
@@ -48,6 +50,11 @@ impl<'a, T: Number> Matrix<'a, T> {
     /// How many columns.
     pub fn cols(&self) -> usize {
         self.cols
+    }
+
+    /// The values and the step from one row to the next, where the values of a row lie side by side.
+    pub(super) fn in_rows(&self) -> Option<(&'a [T], usize)> {
+        (self.col_step == 1).then_some((self.values, self.row_step))
     }
 
     /// The rows from `start`, `rows` of them.
@@ -131,3 +138,17 @@ fn write_four<T: Number>(columns: [&[T]; 4], width: usize, to: &mut [f32]) {
 pub(crate) fn packed_len(rows: usize, cols: usize, width: usize) -> usize {
     rows * cols.next_multiple_of(width)
 }
+
+/// Packs panels on all threads, a part of a panel each.
+pub(super) fn pack_parallel(b: Matrix<'_, impl Number>, width: usize, panels: &mut [f32]) {
+    panels.par_chunks_mut((b.rows() * width).max(1)).enumerate().for_each(|(j, panel)| {
+        let start = j * width;
+        let b = b.col_range(start, width.min(b.cols() - start));
+        panel.par_chunks_mut(PART * width).enumerate().for_each(|(i, part)| {
+            b.row_range(i * PART, part.len() / width).pack(width, part);
+        });
+    });
+}
+
+/// Rows that a thread packs at a time.
+const PART: usize = 2 * ROWS;

@@ -99,6 +99,10 @@ pub(crate) enum Norm {
     Layer,
 }
 
+pub(super) fn in_pool<R: Send>(device: &Device, run: impl FnOnce() -> R + Send) -> R {
+    if is_flex(device) { rayon::scope(|_| run()) } else { run() }
+}
+
 pub(super) fn silu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
     activate(Activation::Silu, x)
 }

@@ -5,41 +5,41 @@ use std::ops::Range;
 use super::super::shape::Window;
 use crate::matmul::Tile;
 
-/// For each picture a matrix `[inputs * kernel, pixels of the result]`, of which parts are written when asked for.
+/// A matrix `[inputs * kernel, pixels of all results]`, of which parts are written when asked for.
 pub(super) struct Columns<'a> {
     x: &'a [f32],
     inputs: usize,
     picture: [usize; 2],
     window: Window,
-    /// Width of the result.
-    width: usize,
+    /// Height and width of a result.
+    result: [usize; 2],
 }
 
-/// Outputs side by side in a row of the result.
+/// Outputs side by side in a row of a result.
 struct Run {
     /// The first one's place among the pixels.
     slot: usize,
     count: usize,
+    picture: usize,
     y: usize,
     x: usize,
 }
 
 impl<'a> Columns<'a> {
     pub(super) fn new(x: &'a [f32], inputs: usize, picture: [usize; 2], window: Window) -> Self {
-        let [_, width] = window.output(picture);
-        Self { x, inputs, picture, window, width }
+        Self { x, inputs, picture, window, result: window.output(picture) }
     }
 
     /// Panels `[k, tile.cols]` of the matrix's rows `k` and columns `pixels`. Beyond the pixels there may be anything.
-    pub(super) fn pack(&self, picture: usize, pixels: Range<usize>, k: Range<usize>, panels: &mut [f32]) {
+    pub(super) fn pack(&self, pixels: Range<usize>, k: Range<usize>, panels: &mut [f32]) {
         let [high, wide] = self.window.kernel;
         let [height, width] = self.picture;
         let (unit, count) = (Tile::here().cols, k.len());
         let runs = self.runs(pixels, unit);
         for (i, k) in k.enumerate() {
             let (channel, ky, kx) = (k / (high * wide), k / wide % high, k % wide);
-            let plane = &self.x[(picture * self.inputs + channel) * height * width..][..height * width];
             for run in &runs {
+                let plane = &self.x[(run.picture * self.inputs + channel) * height * width..][..height * width];
                 let at = (run.slot / unit * count + i) * unit + run.slot % unit;
                 self.copy(plane, run, [ky, kx], &mut panels[at..at + run.count]);
             }
@@ -48,12 +48,13 @@ impl<'a> Columns<'a> {
 
     /// The pixels in runs, none of which leaves its row or its panel.
     fn runs(&self, pixels: Range<usize>, unit: usize) -> Vec<Run> {
+        let [height, width] = self.result;
         let mut runs = Vec::new();
         let mut at = pixels.start;
         while at < pixels.end {
-            let (slot, y, x) = (at - pixels.start, at / self.width, at % self.width);
-            let count = (self.width - x).min(unit - slot % unit).min(pixels.end - at);
-            runs.push(Run { slot, count, y, x });
+            let (slot, row, x) = (at - pixels.start, at / width, at % width);
+            let count = (width - x).min(unit - slot % unit).min(pixels.end - at);
+            runs.push(Run { slot, count, picture: row / height, y: row % height, x });
             at += count;
         }
         runs

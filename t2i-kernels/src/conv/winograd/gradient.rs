@@ -16,7 +16,7 @@ use super::{
     transposed::{Kind, Transposed},
 };
 use crate::{
-    matmul::{Block, Start, Tile},
+    matmul::{Block, Left, Start, Tile},
     scratch::with_scratch,
 };
 
@@ -97,8 +97,7 @@ impl<'a> Panels<'a> {
             du.par_chunks_mut(self.of.point_step()).enumerate().for_each(|(i, c)| {
                 let (panel, point) = (i / POINTS, i % POINTS);
                 Block {
-                    a: &a[point * left / POINTS..],
-                    a_step: left,
+                    a: Left::Panels { values: &a[point * left / POINTS..], step: left },
                     b: &b[panel * right + point * right / POINTS..],
                     b_step: right,
                     k: self.tiles,

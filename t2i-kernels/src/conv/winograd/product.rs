@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{GAP, POINTS, Winograd, grid::Grid, input_chunk, kernel::Kernels, output::Output};
 use crate::{
     Number,
-    matmul::{Block, Start, Tile},
+    matmul::{Block, Left, Start, Tile},
     scratch::with_scratch,
 };
 
@@ -87,8 +87,7 @@ impl<T: Number> Product<'_, T> {
         let v = &v[channels.start / self.conv.chunk() * input_chunk(self.conv.chunk())..];
         for (point, m) in m.chunks_mut(rows * OUTPUT_TILES + GAP).enumerate() {
             Block {
-                a: &u[point * (k * tile.rows + GAP)..],
-                a_step: kernel_panel(k),
+                a: Left::Panels { values: &u[point * (k * tile.rows + GAP)..], step: kernel_panel(k) },
                 b: &v[point * (k * tile.cols + GAP)..],
                 b_step: self.conv.input_panel(),
                 k,
