@@ -14,16 +14,16 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{Bytes, DType, TensorData};
 
 pub(crate) use self::path::ModulePath;
 pub(crate) use self::pickle::{number as pickled_number, text as pickled_text};
 pub(crate) use self::safetensors::metadata;
 use crate::{Error, Result};
 
-/// The tensors of one part of a model. Nothing but names and shapes is read until a tensor is asked for, and a
-/// tensor's bytes are dropped as soon as they are on the device: loading needs no more memory than the model
-/// and its largest tensor.
+/// The tensors of one part of a model. Nothing but names and shapes is read until a tensor is asked for. On a CPU, the tensors of
+/// a safetensors file stay where the file lies in memory, unless they are loaded as another type; elsewhere a tensor's bytes are
+/// dropped as soon as they are on the device. So loading needs no more memory than the model and its largest tensor.
 #[derive(Clone)]
 pub struct Weights {
     origin: String,
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     /// In the file's layout: a linear layer's weight is `[out, in]`.
     pub(crate) shape: Vec<usize>,
     pub(crate) dtype: DType,
-    pub(crate) read: Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>,
+    pub(crate) read: Arc<dyn Fn() -> Result<Bytes> + Send + Sync>,
 }
 
 impl Weights {
@@ -64,7 +64,7 @@ impl Weights {
         let mut weights = Self { origin: origin.to_owned(), tensors: BTreeMap::new() };
         for (name, data) in tensors {
             let (shape, dtype) = (data.shape().to_vec(), data.dtype());
-            let read = Arc::new(move || Ok(data.as_bytes().to_vec()));
+            let read = Arc::new(move || Ok(Bytes::from_bytes_vec(data.as_bytes().to_vec())));
             weights.insert(name, Entry { shape, dtype, read })?;
         }
         Ok(weights)
@@ -137,7 +137,7 @@ impl Weights {
     }
 
     fn data(&self, entry: &Entry, shape: Vec<usize>) -> Result<TensorData> {
-        TensorData::try_from_bytes_vec((entry.read)()?, shape, entry.dtype).map_err(|e| Error::corrupt(&self.origin, e))
+        TensorData::try_from_bytes((entry.read)()?, shape, entry.dtype).map_err(|e| Error::corrupt(&self.origin, e))
     }
 
     fn missing<'a>(&self, name: &str, candidates: impl Iterator<Item = &'a str>) -> Error {

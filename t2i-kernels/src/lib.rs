@@ -9,11 +9,13 @@
 //! | softmax of rows? | [`softmax`] |
 //! | convolution? | [`Conv2d`], and [`conv3x3_weight_gradient`] |
 //! | products of matrices? | [`linear`], [`matmul`] |
+//! | weights where they lie in a file? | [`map_file`] |
 
 pub mod activation;
 mod arch;
 pub mod attention;
 mod conv;
+mod file;
 mod math;
 mod matmul;
 pub mod norm;
@@ -24,5 +26,6 @@ mod scratch;
 pub mod softmax;
 
 pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
+pub use self::file::map_file;
 pub use self::matmul::{Matrix, linear, matmul};
 pub use self::number::Number;

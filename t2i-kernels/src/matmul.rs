@@ -12,12 +12,12 @@ use rayon::prelude::*;
 
 use self::few_rows::{FEW_ROWS, few_rows};
 pub use self::pack::Matrix;
+use self::pack::pack_parallel;
 pub(crate) use self::{
     left::{left, left_len},
     microkernel::{Block, Left, Start, Tile},
     pack::packed_len,
 };
-use self::pack::pack_parallel;
 use crate::{Number, scratch::with_scratch};
 
 /// Length of the sums between two stores of the result.

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
-use t2i_kernels::ops::{arithmetic, in_pool, conv2d};
+use t2i_kernels::ops::{arithmetic, conv2d, in_pool};
 
 use crate::activation::Activation;
 use crate::blocks::{DownBlock, MidBlock, UpBlock};

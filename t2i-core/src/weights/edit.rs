@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use burn::tensor::Bytes;
+
 use super::{Entry, Weights};
 use crate::{Error, Result};
 
@@ -51,7 +53,7 @@ impl Entry {
         shape[0] = rows;
         let bytes = shape.iter().product::<usize>() * self.dtype.size();
         let read = self.read.clone();
-        let read = Arc::new(move || Ok(read()?[part * bytes..(part + 1) * bytes].to_vec()));
+        let read = Arc::new(move || Ok(Bytes::from_bytes_vec(read()?[part * bytes..(part + 1) * bytes].to_vec())));
         Some(Self { shape, dtype: self.dtype, read })
     }
 
@@ -61,7 +63,7 @@ impl Entry {
             return None;
         };
         let (size, read) = (self.dtype.size(), self.read.clone());
-        let read = Arc::new(move || Ok(transpose(&read()?, rows, columns, size)));
+        let read = Arc::new(move || Ok(Bytes::from_bytes_vec(transpose(&read()?, rows, columns, size))));
         Some(Self { shape: vec![columns, rows], dtype: self.dtype, read })
     }
 }

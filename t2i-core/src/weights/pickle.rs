@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::DType;
+use burn::tensor::{Bytes, DType};
 use pytorch_reader::{DType as TorchType, PickleValue, PytorchError, PytorchReader, Tensor};
 
 use super::Entry;
@@ -53,7 +53,10 @@ fn entry(path: &Path, tensor: Tensor) -> Entry {
     Entry {
         shape: tensor.shape().to_vec(),
         dtype: dtype(tensor.dtype()),
-        read: Arc::new(move || tensor.read().map_err(|error| typed(&path, error.into()))),
+        read: Arc::new(move || {
+            let bytes = tensor.read().map_err(|error| typed(&path, error.into()))?;
+            Ok(Bytes::from_bytes_vec(bytes))
+        }),
     }
 }
 

@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::DType;
-use rayon::prelude::*;
+use burn::tensor::{AllocationProperty, Bytes, DType};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
+use t2i_kernels::map_file;
 
 use super::Entry;
 use crate::{Error, Result};
 
-/// Bytes that a thread reads at a time.
-const PART: usize = 4 << 20;
-
-/// Reads the header of a file; the entries read their bytes when asked.
+/// Reads the header of a file; the entries are its bytes, mapped.
 pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let file_len = file.metadata().map_err(Error::io(path))?.len();
@@ -26,6 +23,7 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
         let needed = data_start + header.data_len() as u64;
         return Err(Error::corrupt(path, format!("{file_len} bytes long, but its header needs {needed}")));
     }
+    let bytes = map_file(&file).map_err(Error::io(path))?;
     let mut entries = BTreeMap::new();
     for (name, info) in header.tensors() {
         let dtype = known_dtype(info.dtype).ok_or_else(|| Error::TensorType {
@@ -34,9 +32,10 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
             found: format!("{:?}", info.dtype),
         });
         let (start, end) = info.data_offsets;
-        let (path, offset) = (path.to_owned(), data_start + start as u64);
-        let read = Arc::new(move || read_range(&path, offset, end - start));
-        entries.insert(name, Entry { shape: info.shape.clone(), dtype: dtype?, read });
+        let (dtype, data_start) = (dtype?, data_start as usize);
+        let bytes = bytes.slice(data_start + start..data_start + end);
+        let read = Arc::new(move || Ok(aligned(&bytes, dtype)));
+        entries.insert(name, Entry { shape: info.shape.clone(), dtype, read });
     }
     Ok(entries)
 }
@@ -62,16 +61,12 @@ fn header(file: &mut File, file_len: u64) -> Result<(u64, Metadata), String> {
     Ok((8 + length, metadata))
 }
 
-/// Reads on all threads: where the system has the file in memory, most of the time goes to fetching memory to copy it to.
-fn read_range(path: &Path, offset: u64, len: usize) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; len];
-    let read = |(i, part): (usize, &mut [u8])| {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(offset + (i * PART) as u64))?;
-        file.read_exact(part)
-    };
-    bytes.par_chunks_mut(PART).enumerate().try_for_each(read).map_err(Error::io(path))?;
-    Ok(bytes)
+/// The bytes in place, or a copy of them if they begin where no number of that type may: old files have headers of any length.
+fn aligned(bytes: &bytes::Bytes, dtype: DType) -> Bytes {
+    match bytes.as_ptr().align_offset(dtype.size()) {
+        0 => Bytes::from_shared(bytes.clone(), AllocationProperty::File),
+        _ => Bytes::from_bytes_vec(bytes.to_vec()),
+    }
 }
 
 /// Integers are kept, for the position tables that old text encoders store; loading a weight from one is an error.

@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 
 use super::{implicit::Implicit, shape::Window, winograd::Winograd};
-use crate::{
-    Number,
-    matmul::Matrix,
-};
+use crate::{Number, matmul::Matrix};
 
 /// The weight of a convolution with any window.
 ///
