@@ -5,9 +5,8 @@
     python benches/peers/run.py FOLDER --peers t2i torch_eager --cases unet-512 picture-2
 
 Every peer runs every case in a process of its own, so that the peak of resident memory is its own. The result of each
-is compared with torch's, so that no wrong result is fast. Not here: stable-diffusion.cpp, whose Python package is source
-code alone, which did not get through pip in ten minutes of this machine. The table goes to stdout, and everything measured to
-FOLDER/measured.json, from which `chart.py` draws.
+is compared with torch's, so that no wrong result is fast; but for stable-diffusion.cpp, which makes noise of its own. The table
+goes to stdout, and everything measured to FOLDER/measured.json, from which `chart.py` draws.
 """
 
 import argparse
@@ -30,10 +29,11 @@ NAMES = {
     "torch_eager": "diffusers, torch",
     "torch_compile": "diffusers, torch.compile",
     "openvino_f32": "OpenVINO",
+    "sd_cpp": "stable-diffusion.cpp",
     "candle": "candle",
 }
 # The others were given networks alone.
-PAINTERS = ("t2i", "torch_eager")
+PAINTERS = ("t2i", "torch_eager", "sd_cpp")
 TOLERANCE = 1e-3
 
 
