@@ -33,7 +33,7 @@ import fuzz_names
 import fuzz_sched
 import make_k_diffusion
 
-LOW, HIGH = 0.0292, 14.6146
+LOW, HIGH = fuzz_names.LOW, fuzz_names.HIGH
 CPUS = {
     "as it is": {},
     "nearest": {"NEAREST": "1"},

@@ -85,7 +85,7 @@ impl Fresh {
     /// Whether a step down to `below` takes noise up to `to`. In k-diffusion's DPM2 a it does not where nothing is kept,
     /// which f32 numbers say of a step from 157 to 0.01.
     pub(super) fn takes_noise(&self, from: Level, below: Level, to: Level) -> bool {
-        !to.is_clean() && !(below.is_clean() && self.arithmetic.is_single(from, to))
+        !(to.is_clean() || below.is_clean() && self.arithmetic.is_single(from, to))
     }
 
     /// `x` and noise of this deviation, that of the step between the levels.
