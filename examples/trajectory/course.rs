@@ -95,7 +95,8 @@ impl Course {
         match &self.by {
             By::Config(config, plan) => config.sampler(plan, noise),
             By::Name(recipe, _) if recipe.sampler.comfyui() == "dpm_adaptive" => {
-                let (fresh, watched) = (Fresh::new(noise.clone()).eta(args.eta.unwrap_or(0.0)), watched.clone());
+                let (fresh, watched) =
+                    (Fresh::new(noise.clone()).eta(args.eta.unwrap_or(0.0)).in_f32(), watched.clone());
                 let adaptive = DpmAdaptive::stochastic(StepControl::default(), fresh);
                 Box::new(adaptive.watched(move |level, x| watched.push(level, x)))
             }

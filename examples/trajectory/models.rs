@@ -45,6 +45,10 @@ impl Model {
                 let output = prediction.input(x.clone(), level).mul_scalar(t).div_scalar(t + 1.0);
                 prediction.x0(output, x, level)
             }
+            Self::Gaussian if level.alpha == 1.0 => {
+                let sigma = level.sigma as f32; // as k-diffusion's levels are: DPM adaptive sees the last digit
+                x.div_scalar(1.0 + sigma * sigma)
+            }
             Self::Gaussian => x.mul_scalar(level.alpha / level.norm().powi(2)),
             Self::Mixture => mixture(x, level),
         }

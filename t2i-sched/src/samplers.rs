@@ -37,6 +37,7 @@ mod lcm;
 mod limit;
 mod linear;
 mod lms;
+mod place;
 mod pndm;
 mod renoise;
 mod res_multistep;

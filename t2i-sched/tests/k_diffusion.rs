@@ -35,7 +35,8 @@ fn model(kind: &str, x: Tensor<4>, level: Level) -> Tensor<4> {
         return x.div_scalar(1.0 + variance);
     }
     let variance = 0.09 + variance;
-    let mean = x.clone().mul_scalar(1.0 / variance).tanh();
+    let mean = x.clone().mul_scalar(1.0 / variance);
+    let mean = mean.cast(DType::F64).tanh().cast(x.dtype()); // the nearest float
     mean.clone() + (x - mean).mul_scalar(0.09 / variance)
 }
 
@@ -57,10 +58,7 @@ fn noise(case: &Value, levels: &[Level]) -> SharedNoise {
 
 fn sampler(case: &Value, levels: &[Level]) -> BoxedSampler<'static> {
     let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
-    let fresh = || {
-        let fresh = Fresh::new(noise(case, levels)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0));
-        if case["single"] == true { fresh.in_f32() } else { fresh }
-    };
+    let fresh = || Fresh::new(noise(case, levels)).eta(option("eta", 1.0)).scale(option("s_noise", 1.0)).in_f32();
     let churn = Churn {
         min: option("s_tmin", 0.0),
         max: option("s_tmax", f64::INFINITY),
@@ -68,9 +66,9 @@ fn sampler(case: &Value, levels: &[Level]) -> BoxedSampler<'static> {
         ..Churn::new(option("s_churn", 0.0), levels.len() - 1)
     };
     match case["sampler"].as_str().unwrap() {
-        "euler" => Box::new(Churned::new(Euler, churn, noise(case, levels))),
-        "heun" => Box::new(Churned::new(Heun, churn, noise(case, levels))),
-        "dpm_2" => Box::new(Churned::new(Dpm2, churn, noise(case, levels))),
+        "euler" => Box::new(Churned::new(Euler, churn, noise(case, levels)).in_f32()),
+        "heun" => Box::new(Churned::new(Heun, churn, noise(case, levels)).in_f32()),
+        "dpm_2" => Box::new(Churned::new(Dpm2, churn, noise(case, levels)).in_f32()),
         "lms" => Box::new(Lms::new(option("order", 4.0) as usize)),
         "euler_ancestral" => Box::new(EulerAncestral::new(fresh())),
         "dpm_2_ancestral" => Box::new(Dpm2Ancestral::new(fresh())),
@@ -143,6 +141,7 @@ fn adaptive_steps_are_those_of_k_diffusion() {
             accept_safety: option("accept_safety", 0.81),
         };
         let fresh = Fresh::new(SharedNoise::seeded(0)).eta(option("eta", 0.0)).scale(option("s_noise", 1.0));
+        let fresh = if case["single"] == true { fresh.in_f32() } else { fresh };
         let (sender, accepted) = std::sync::mpsc::channel();
         let sampler = DpmAdaptive::stochastic(control, fresh)
             .watched(move |level, x| sender.send((level.sigma, values(x.clone().cast(DType::F32)))).unwrap());

@@ -40,6 +40,7 @@ fn samplers(noise: &SharedNoise, last: Level) -> Vec<(&'static str, BoxedSampler
     let control = StepControl { order: 2, ..StepControl::default() };
     let fresh = || Fresh::from(noise.clone());
     vec![
+        ("Euler, churned in f32", Box::new(Churned::new(Euler, churn, noise.clone()).in_f32())),
         ("Euler, churned", Box::new(Churned::new(Euler, churn, noise.clone()))),
         ("Heun, churned", Box::new(Churned::new(Heun, churn, noise.clone()))),
         ("Heun, flow", Box::new(FlowHeun)),
@@ -57,6 +58,9 @@ fn samplers(noise: &SharedNoise, last: Level) -> Vec<(&'static str, BoxedSampler
         ("DPM fast, eta", Box::new(DpmFast::stochastic(9, fresh(), last))),
         ("DPM adaptive", Box::new(DpmAdaptive::new(StepControl::default()))),
         ("DPM adaptive, eta", Box::new(DpmAdaptive::stochastic(control, fresh()))),
+        ("DPM2 a in f32", Box::new(Dpm2Ancestral::new(fresh().in_f32()))),
+        ("DPM adaptive in f32", Box::new(DpmAdaptive::stochastic(control, fresh().eta(0.0).in_f32()))),
+        ("DPM adaptive in f32, eta", Box::new(DpmAdaptive::stochastic(control, fresh().in_f32()))),
     ]
 }
 
@@ -69,6 +73,8 @@ fn odd_levels_give_finite_latents() {
     let lists = [
         vec![Level::ve(14.6), Level::CLEAN],
         vec![Level::ve(14.6), Level::ve(3.0)],
+        vec![Level::ve(157.0), Level::ve(0.01), Level::CLEAN],
+        vec![Level::ve(0.3), Level::ve(3.0), Level::ve(14.6)],
         vec![Level::ve(14.6), Level::ve(3.0), Level::ve(3.0), Level::ve(1.0), Level::ve(0.3), Level::CLEAN],
         vec![Level::vp(0.0), Level::vp(0.2), Level::vp(0.5), Level::vp(0.9), Level::CLEAN],
         vec![Level::vp(0.0), Level::CLEAN],
@@ -133,7 +139,10 @@ fn adaptive_steps_end() {
         StepControl { h_init: f64::NAN, order: 0, ..usual },
         StepControl { rtol: f64::NAN, icoeff: f64::NAN, ..usual },
     ] {
-        assert!(finite(steps(DpmAdaptive::new(control), x(), &levels, mixture).last().unwrap().x), "{control:?}");
+        let single = Fresh::new(SharedNoise::seeded(0)).eta(0.0).in_f32();
+        for sampler in [DpmAdaptive::new(control), DpmAdaptive::stochastic(control, single)] {
+            assert!(finite(steps(sampler, x(), &levels, mixture).last().unwrap().x), "{control:?}");
+        }
     }
 }
 

@@ -44,6 +44,9 @@ NAMES = ["euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms", 
          "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "dpm_fast", "dpm_adaptive"]
 
 
+LOW, HIGH = 0.0292, 14.6146
+
+
 def gaussian(x, sigma, **_):
     return x / (1 + sigma.view(-1, 1, 1, 1) ** 2)
 
@@ -57,9 +60,9 @@ def states(name, sigmas, noise, seed):
     kwargs = {"noise_sampler": draw} if "noise_sampler" in sample.__wrapped__.__code__.co_varnames else {}
     kwargs |= {"callback": watch, "disable": True}
     if name in ("dpm_fast", "dpm_adaptive"):  # they find their own levels
-        low, high = sigmas[-2].item(), sigmas[0].item()
+        x = noise * torch.tensor(HIGH)
         more = [len(sigmas) - 1] if name == "dpm_fast" else []
-        last = sample(gaussian, x, low, high, *more, **kwargs)
+        last = sample(gaussian, x, LOW, HIGH, *more, **kwargs)
         if name == "dpm_adaptive":  # it tells every step, and the state after it; also the rejected ones
             path = [x] + [a for a, b in zip(path, [x] + path) if not torch.equal(a, b)]
             return torch.stack(path)
@@ -78,17 +81,17 @@ def main():
             worst = 0.0
             for spacing, make in SPACINGS.items():
                 for steps in [1, 2, 5, 20, 50]:
-                    low, high, seed = 0.0292, 14.6146, steps
+                    seed = steps
                     own_levels = name in ("dpm_fast", "dpm_adaptive")
                     if own_levels and (spacing != "karras" or steps < 3):
                         continue  # they go by the range alone, and the reference's groups break off below 3 calls
-                    sigmas = make(steps, low, high)
+                    sigmas = make(steps, LOW, HIGH)
                     try:
                         expected = states(name, sigmas, noise, seed)
                     except UnboundLocalError:
                         continue  # its SDE samplers fail in a single step to 0
-                    run = subprocess.run([program, "--sampler", name, "--schedule", spacing, "--sigma-min", str(low),
-                                          "--sigma-max", str(high), "--steps", str(steps), "--seed", str(seed),
+                    run = subprocess.run([program, "--sampler", name, "--schedule", spacing, "--sigma-min", str(LOW),
+                                          "--sigma-max", str(HIGH), "--steps", str(steps), "--seed", str(seed),
                                           "--model", "gaussian", "--start", folder / "start.safetensors",
                                           "--dump", folder / "dump.safetensors"], capture_output=True, text=True)
                     runs += 1

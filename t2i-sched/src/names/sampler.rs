@@ -97,9 +97,9 @@ static ROWS: &[Row] = &[
     },
     Row {
         levels: Some(|low, high, _| vec![Level::ve(high), Level::ve(low)]),
-        ..row("DPM adaptive", "dpm_adaptive", |s| match s.eta {
-            Some(eta) if eta > 0.0 => Box::new(DpmAdaptive::stochastic(StepControl::default(), s.fresh())),
-            _ => Box::new(DpmAdaptive::new(StepControl::default())),
+        ..row("DPM adaptive", "dpm_adaptive", |s| {
+            let eta = s.eta.unwrap_or(0.0).max(0.0);
+            Box::new(DpmAdaptive::stochastic(StepControl::default(), s.fresh().eta(eta)))
         })
     },
     row("DDIM", "ddim", |s| match s.eta {

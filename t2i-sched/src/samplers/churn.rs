@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::place::Arithmetic;
+use super::single;
 use crate::level::scale;
 use crate::{Denoise, Level, Memory, Noise, Sampler, SharedNoise};
 
@@ -27,14 +29,12 @@ impl Churn {
         Self { amount, min: 0.0, max: f64::INFINITY, noise_scale: 1.0, steps }
     }
 
-    /// The level to raise `from` to.
-    fn raised(&self, from: Level) -> Level {
+    /// The share to raise `from` by.
+    fn gamma(&self, from: Level) -> f64 {
         let sigma = from.to_ve().sigma;
-        let gamma = (self.amount / self.steps.max(1) as f64).min(std::f64::consts::SQRT_2 - 1.0);
-        if gamma > 0.0 && sigma.is_finite() && (self.min..=self.max).contains(&sigma) {
-            from.in_coordinates(sigma * (gamma + 1.0))
-        } else {
-            from
+        match sigma.is_finite() && (self.min..=self.max).contains(&sigma) {
+            true => (self.amount / self.steps.max(1) as f64).min(std::f64::consts::SQRT_2 - 1.0),
+            false => 0.0,
         }
     }
 }
@@ -49,13 +49,29 @@ pub struct Churned<S> {
     sampler: S,
     churn: Churn,
     noise: SharedNoise,
+    arithmetic: Arithmetic,
 }
 
 impl<S> Churned<S> {
     /// Raises the level before each step of `sampler`. Draws from `noise` in every step, raised or not, as k-diffusion
     /// does; but not if there is no churn at all.
     pub fn new(sampler: S, churn: Churn, noise: SharedNoise) -> Self {
-        Self { sampler, churn, noise }
+        Self { sampler, churn, noise, arithmetic: Arithmetic::Double }
+    }
+
+    /// Rounds at variance-exploding levels as k-diffusion does, whose levels are f32. One step to a clean latent is
+    /// `x - (x - x0)`, and shows the last bit of `x`.
+    pub fn in_f32(self) -> Self {
+        Self { arithmetic: Arithmetic::Single, ..self }
+    }
+
+    /// The level to raise `from` to, and the deviation of the noise that leads there.
+    fn raised(&self, from: Level) -> (Level, f64) {
+        match self.churn.gamma(from) {
+            gamma if gamma <= 0.0 => (from, 0.0),
+            gamma if self.arithmetic.is_single(from, from) => single::raised(from, gamma),
+            gamma => raised(from, gamma),
+        }
     }
 }
 
@@ -64,18 +80,23 @@ impl<S: Sampler> Sampler for Churned<S> {
         if self.churn.amount <= 0.0 {
             return self.sampler.step(x, from, to, denoise);
         }
-        let raised = self.churn.raised(from);
+        let (raised, added) = self.raised(from);
         let noise = self.noise.between(from, raised, x.dims(), &x.device());
         if raised == from {
             return self.sampler.step(x, from, to, denoise);
         }
-        let added = (raised.to_ve().sigma.powi(2) - from.to_ve().sigma.powi(2)).sqrt();
-        let noise = scale(noise, self.churn.noise_scale * raised.alpha * added);
-        let x = scale(x, raised.alpha / from.alpha) + noise;
-        self.sampler.step(x, raised, to, denoise)
+        let noise = scale(scale(noise, self.churn.noise_scale), added);
+        self.sampler.step(scale(x, raised.alpha / from.alpha) + noise, raised, to, denoise)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
         self.sampler.remember(memory);
     }
+}
+
+/// The level that is higher than `from` by this share, and the deviation of the noise that leads there.
+fn raised(from: Level, gamma: f64) -> (Level, f64) {
+    let sigma = from.to_ve().sigma;
+    let raised = from.in_coordinates(sigma * (gamma + 1.0));
+    (raised, raised.alpha * (raised.to_ve().sigma.powi(2) - sigma.powi(2)).sqrt())
 }

@@ -26,6 +26,6 @@ impl Sampler for Dpm2Ancestral {
     fn step(&mut self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
         let (below, deviation) = self.fresh.below(from, to);
         let x = Dpm2.step(x, from, below, denoise);
-        if to.is_clean() { x } else { self.fresh.add(x, from, to, deviation) }
+        if self.fresh.takes_noise(from, below, to) { self.fresh.add(x, from, to, deviation) } else { x }
     }
 }

@@ -5,6 +5,7 @@ mod control;
 use burn::tensor::Tensor;
 
 use super::Fresh;
+use super::place::{Arithmetic, Place};
 use super::single_step::SingleStep;
 use crate::{Denoise, Level, Memory, Sampler};
 use control::Controller;
@@ -23,6 +24,7 @@ pub struct DpmAdaptive {
     control: StepControl,
     controller: Controller,
     fresh: Option<Fresh>,
+    arithmetic: Arithmetic,
     watcher: Option<Watcher>,
 }
 
@@ -31,16 +33,18 @@ impl DpmAdaptive {
     pub fn new(control: StepControl) -> Self {
         let control = StepControl { order: control.order.clamp(2, 3), ..control };
         let controller = Controller::new(control, control.order as f64);
-        Self { control, controller, fresh: None, watcher: None }
+        Self { control, controller, fresh: None, arithmetic: Arithmetic::Double, watcher: None }
     }
 
-    /// The sampler with fresh noise in each of its steps, if `eta` is not 0.
+    /// The sampler with fresh noise in each of its steps, if `eta` is not 0. Rounds as `fresh` does, with noise or
+    /// without: [`Fresh::in_f32`] shows in the first steps, chosen by errors that are the rounding of the latent.
     pub fn stochastic(control: StepControl, fresh: impl Into<Fresh>) -> Self {
         let fresh = fresh.into();
+        let quiet = Self { arithmetic: fresh.arithmetic, ..Self::new(control) };
         if fresh.eta == 0.0 {
-            return Self::new(control);
+            return quiet;
         }
-        Self { controller: Controller::new(control, 1.5), fresh: Some(fresh), ..Self::new(control) }
+        Self { controller: Controller::new(control, 1.5), fresh: Some(fresh), ..quiet }
     }
 
     /// Shows every accepted step to `watcher`: its level and the latent there, `[batch, channels, height, width]`.
@@ -49,38 +53,36 @@ impl DpmAdaptive {
     }
 
     /// The solution and, of one order less, what it is compared with.
-    fn solve(&self, x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> (Tensor<4>, Tensor<4>) {
+    fn solve(&self, x: Tensor<4>, from: Place, to: Place, denoise: Denoise<'_>) -> (Tensor<4>, Tensor<4>) {
         let step = SingleStep::new(x, from, to, denoise);
         if self.control.order == 2 {
             let slope = step.slope(0.5, denoise);
-            return (step.second(0.5, slope), step.first(to));
+            return (step.second(0.5, slope), step.first());
         }
         let slope = step.slope(1.0 / 3.0, denoise);
         (step.third(slope.clone(), denoise), step.second(1.0 / 3.0, slope))
     }
 
-    /// The root of the mean square of the difference, in units of what is tolerated.
+    /// The root of the mean square of the difference, in units of what is tolerated. It is summed on the host in f64, so
+    /// that the steps are the same on every device.
     fn error(&self, high: &Tensor<4>, low: &Tensor<4>, before: &Tensor<4>) -> f64 {
         let size = low.clone().abs().max_pair(before.clone().abs());
         let tolerated = size.mul_scalar(self.control.rtol).clamp_min(self.control.atol);
-        let square = ((low.clone() - high.clone()) / tolerated).powi_scalar(2).mean();
-        square.into_data().iter::<f64>().next().map_or(f64::NAN, f64::sqrt)
-    }
-
-    /// The end of the next step: at most `to`.
-    fn next(&self, at: Level, to: Level) -> Level {
-        let left = at.h(to);
-        if self.controller.h >= left.abs() { to } else { at.toward(to, self.controller.h / left.abs()) }
+        let ratio = ((low.clone() - high.clone()) / tolerated).into_data();
+        let norm = ratio.iter::<f64>().map(|ratio| ratio * ratio).sum::<f64>().sqrt();
+        let round = |number| self.arithmetic.of(low).round(number);
+        round(round(norm) / round((ratio.num_elements() as f64).sqrt()))
     }
 }
 
 impl Sampler for DpmAdaptive {
     fn step(&mut self, mut x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> Tensor<4> {
-        let (mut at, mut before) = (from, x.clone());
+        let [mut at, to] = self.arithmetic.of(&x).places(from, to);
+        let mut before = x.clone();
         while at.h(to).abs() > 1e-5 && at.h(to).is_finite() {
-            let next = self.next(at, to);
+            let next = at.step(to, self.controller.h);
             let (below, deviation) = match &self.fresh {
-                Some(fresh) => fresh.below_until(at, next, to),
+                Some(fresh) => fresh.below_place(at, next, to),
                 None => (next, 0.0),
             };
             let (high, low) = self.solve(x.clone(), at, below, denoise);
@@ -90,16 +92,16 @@ impl Sampler for DpmAdaptive {
             }
             if self.controller.accepts(error) {
                 x = match &mut self.fresh {
-                    Some(fresh) => fresh.add(high, at, next, deviation),
+                    Some(fresh) => fresh.add(high, at.level(), next.level(), deviation),
                     None => high,
                 };
                 (at, before) = (next, low);
                 if let Some(watcher) = &mut self.watcher {
-                    watcher(at, &x);
+                    watcher(at.level(), &x);
                 }
             }
         }
-        if at == to { x } else { SingleStep::new(x, at, to, denoise).first(to) }
+        if at == to { x } else { SingleStep::new(x, at, to, denoise).first() }
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::Fresh;
+use super::place::Place;
 use super::single_step::SingleStep;
 use crate::{Denoise, Level, Memory, Sampler};
 
@@ -60,14 +61,18 @@ impl Sampler for DpmFast {
         let order = self.order();
         self.index += 1;
         let Some((fresh, end)) = &mut self.fresh else {
-            return SingleStep::new(x, from, to, denoise).solve(order, denoise);
+            return single_step(x, from, to, denoise).solve(order, denoise);
         };
         let (below, deviation) = fresh.below_until(from, to, *end);
-        let x = SingleStep::new(x, from, below, denoise).solve(order, denoise);
+        let x = single_step(x, from, below, denoise).solve(order, denoise);
         fresh.add(x, from, to, deviation)
     }
 
     fn remember(&mut self, memory: &mut Memory<'_>) {
         memory.keep("index", &mut self.index);
     }
+}
+
+fn single_step(x: Tensor<4>, from: Level, to: Level, denoise: Denoise<'_>) -> SingleStep {
+    SingleStep::new(x, Place::Level(from), Place::Level(to), denoise)
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::place::{Arithmetic, Place};
 use super::{ancestral, single};
 use crate::level::scale;
 use crate::{Level, Noise, SharedNoise};
@@ -21,14 +22,7 @@ pub struct Fresh {
     pub(super) noise: SharedNoise,
     pub(super) eta: f64,
     pub(super) scale: f64,
-    arithmetic: Arithmetic,
-}
-
-/// How levels are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Arithmetic {
-    Double,
-    Single,
+    pub(super) arithmetic: Arithmetic,
 }
 
 impl Fresh {
@@ -53,15 +47,9 @@ impl Fresh {
         Self { arithmetic: Arithmetic::Single, ..self }
     }
 
-    /// Whether a step's levels are computed as in k-diffusion: there are f32 numbers for them, and for their squares.
-    fn is_single(&self, from: Level, to: Level) -> bool {
-        let fits = |level: Level| level.alpha == 1.0 && (1e-15..1e15).contains(&level.sigma);
-        self.arithmetic == Arithmetic::Single && fits(from) && fits(to)
-    }
-
     /// `from`, the level at this share of the way in `lambda`, and `to`.
     pub(super) fn stages(&self, from: Level, to: Level, share: f64) -> [Level; 3] {
-        match self.is_single(from, to) {
+        match self.arithmetic.is_single(from, to) {
             true => single::stages(from, to, share),
             false => [from, from.toward(to, share), to],
         }
@@ -70,7 +58,7 @@ impl Fresh {
     /// The level below `to` that the latent's own noise goes down to, and the deviation of the noise that takes it up
     /// to `to` again.
     pub(super) fn below(&self, from: Level, to: Level) -> (Level, f64) {
-        let (kept, fresh) = match self.is_single(from, to) {
+        let (kept, fresh) = match self.arithmetic.is_single(from, to) {
             true => single::split(from, to, self.eta),
             false => ancestral::split(from, to, self.eta),
         };
@@ -84,10 +72,26 @@ impl Fresh {
         (Level { sigma, ..to }, (to.sigma.powi(2) - sigma.powi(2)).sqrt())
     }
 
+    /// The same of places.
+    pub(super) fn below_place(&self, from: Place, to: Place, end: Place) -> (Place, f64) {
+        if let [Place::Time(from), Place::Time(to), Place::Time(end)] = [from, to, end] {
+            let (below, deviation) = single::below_until(from, to, end, self.eta);
+            return (Place::Time(below), deviation);
+        }
+        let (below, deviation) = self.below_until(from.level(), to.level(), end.level());
+        (Place::Level(below), deviation)
+    }
+
+    /// Whether a step down to `below` takes noise up to `to`. In k-diffusion's DPM2 a it does not where nothing is kept,
+    /// which f32 numbers say of a step from 157 to 0.01.
+    pub(super) fn takes_noise(&self, from: Level, below: Level, to: Level) -> bool {
+        !(to.is_clean() || below.is_clean() && self.arithmetic.is_single(from, to))
+    }
+
     /// `x` and noise of this deviation, that of the step between the levels.
     pub(super) fn add(&mut self, x: Tensor<4>, from: Level, to: Level, deviation: f64) -> Tensor<4> {
         let noise = self.noise.between(from, to, x.dims(), &x.device());
-        x + scale(noise, self.scale * deviation)
+        x + scale(noise, self.arithmetic.round(self.scale) * deviation)
     }
 
     /// [`add`](Self::add), but nothing is drawn where no noise is taken, as in ComfyUI.
