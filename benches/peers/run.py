@@ -60,8 +60,7 @@ def run(peer, case, options):
         return None
     measured = json.loads(printed.splitlines()[-1])
     measured |= {"peer": peer, "case": case, "peak": usage.ru_maxrss / 2**20}
-    measured["median"] = statistics.median(measured["seconds"])
-    print(f"{peer} {case}: {measured['median']:.2f} s", file=sys.stderr)
+    print(f"{peer} {case}: {statistics.median(measured['seconds']):.3f} s", file=sys.stderr)
     return measured | {"output": load_file(output)["output"]} if output.exists() else measured
 
 
@@ -81,12 +80,20 @@ def measure(options):
     everything = []
     for case in options.cases:
         peers = [peer for peer in options.peers if not case.startswith("picture") or peer in PAINTERS]
-        measured = [m for m in (run(peer, case, options) for peer in peers) if m]
+        rounds = [[run(peer, case, options) for peer in peers] for _ in range(options.rounds)]
+        measured = [together(runs) for runs in zip(*rounds) if all(runs)]
         expected = next((m["output"] for m in measured if m["peer"] == "torch_eager"), None)
         for m in measured:
             m["difference"] = difference(m.pop("output", None), expected)
         everything += measured
     return everything
+
+
+def together(rounds):
+    """What was measured in several rounds, as if in one."""
+    seconds = [second for m in rounds for second in m["seconds"]]
+    peak, load = max(m["peak"] for m in rounds), statistics.median(m["load"] for m in rounds)
+    return rounds[0] | {"seconds": seconds, "median": statistics.median(seconds), "peak": peak, "load": load}
 
 
 def difference(output, expected):
@@ -121,6 +128,7 @@ def options():
     parser.add_argument("--peers", nargs="+", choices=NAMES, default=["t2i", "torch_eager", "openvino_f32"])
     parser.add_argument("--cases", nargs="+", default=CASES, help="unet-256 unet-512 vae-512 text picture-N")
     parser.add_argument("--runs", type=int, default=3, help="of which the median counts, after one more")
+    parser.add_argument("--rounds", type=int, default=1, help="of all programs in turn: machines are not always as fast")
     parser.add_argument("--t2i", type=Path, default=target() / "release/examples/peer", help="our program")
     return parser.parse_args()
 

@@ -9,6 +9,8 @@
 //! | softmax of rows? | [`softmax`] |
 //! | convolution? | [`Conv2d`], and [`conv3x3_weight_gradient`] |
 //! | products of matrices? | [`linear`], [`matmul`] |
+//! | sums of tensors? | [`sum`] |
+//! | other axes, other sizes, side by side? | [`rearrange`] |
 //! | weights where they lie in a file? | [`map_file`] |
 
 pub mod activation;
@@ -22,8 +24,10 @@ pub mod norm;
 mod number;
 pub mod ops;
 mod parallel;
+pub mod rearrange;
 mod scratch;
 pub mod softmax;
+pub mod sum;
 
 pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
 pub use self::file::map_file;

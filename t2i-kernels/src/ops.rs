@@ -12,6 +12,8 @@ mod fast;
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{DType, Device, Tensor, activation};
 
 /// Which tokens a token sees in attention.
@@ -129,6 +131,64 @@ pub fn linear<const D: usize>(linear: &Linear, x: Tensor<D>) -> Tensor<D> {
 /// If `x` has other channels than `conv`.
 pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     fast::conv2d(conv, &x).unwrap_or_else(|| conv.forward(x))
+}
+
+/// The sum of two tensors.
+///
+/// # Shapes
+/// - x, y, output: the same
+pub fn add<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
+    fast::add(&x, &y).unwrap_or_else(|| x + y)
+}
+
+/// Adds a number to every pixel of a channel.
+///
+/// # Shapes
+/// - x, output: `[batch, channels, height, width]`
+/// - y: `[batch, channels]`
+pub fn add_to_channels(x: Tensor<4>, y: Tensor<2>) -> Tensor<4> {
+    fast::add_to_channels(&x, &y).unwrap_or_else(|| x + y.unsqueeze_dims(&[2, 3]))
+}
+
+/// The channels of one picture after those of another.
+///
+/// # Shapes
+/// - x: `[batch, channels, height, width]`
+/// - y: `[batch, other channels, height, width]`
+/// - output: `[batch, channels + other channels, height, width]`
+pub fn concat(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
+    fast::concat(&x, &y).unwrap_or_else(|| Tensor::cat(vec![x, y], 1))
+}
+
+/// Pictures of another size, each pixel of which is that at its place.
+///
+/// # Shapes
+/// - x: `[batch, channels, _, _]`
+/// - output: `[batch, channels, height, width]`
+pub fn resize_nearest(x: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
+    let nearest = || InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([height, width]);
+    fast::resize_nearest(&x, [height, width]).unwrap_or_else(|| interpolate(x, nearest()))
+}
+
+/// The pixels of a picture as tokens.
+///
+/// # Shapes
+/// - x: `[batch, channels, height, width]`
+/// - output: `[batch, height * width, channels]`
+pub fn tokens(x: Tensor<4>) -> Tensor<3> {
+    let x = x.flatten::<3>(2, 3);
+    fast::swap_last(&x).unwrap_or_else(|| x.swap_dims(1, 2))
+}
+
+/// Tokens as the pixels of a picture.
+///
+/// # Shapes
+/// - x: `[batch, height * width, channels]`
+/// - output: `[batch, channels, height, width]`
+pub fn pixels(x: Tensor<3>, [height, width]: [usize; 2]) -> Tensor<4> {
+    let [batch, _, channels] = x.dims();
+    let x = fast::swap_last(&x).unwrap_or_else(|| x.swap_dims(1, 2));
+    x.reshape([batch, channels, height, width])
 }
 
 /// Scaled dot-product attention of several heads, `softmax(q k^T / sqrt(dim)) v`, by a kernel; `None` where there is none.

@@ -91,7 +91,7 @@ impl ClipTextModel {
     pub fn forward(&self, ids: Tensor<2, Int>) -> TextOutput {
         in_pool(&ids.device(), || {
             let tokens = self.text_model.embeddings.token_embedding.forward(ids.clone());
-            self.layers(ids.clone(), tokens.cast(self.dtype()))
+            self.layers(ids, tokens.cast(self.dtype()))
         })
     }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use t2i_kernels::ops::{conv2d, group_norm, linear};
+use t2i_kernels::ops::{add, add_to_channels, conv2d, group_norm, linear};
 
 use crate::activation::Activation;
 use crate::config::TimeScaleShift;
@@ -74,20 +74,17 @@ impl ResnetBlock {
             Some(conv) => conv2d(conv, x),
             None => x,
         };
-        if self.output_scale_factor == 1.0 {
-            return shortcut + h;
-        }
-        (shortcut + h) / self.output_scale_factor
+        let sum = add(shortcut, h);
+        if self.output_scale_factor == 1.0 { sum } else { sum / self.output_scale_factor }
     }
 
     /// The second norm and activation, with the timestep before or after the norm.
     fn tell_time(&self, h: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let time = linear(&self.time_emb_proj, time.clone()).unsqueeze_dims::<4>(&[2, 3]);
-        // time: [batch, channels, 1, 1]
+        let time = linear(&self.time_emb_proj, time.clone());
         match self.time_scale_shift {
-            TimeScaleShift::Shift => self.act.of_norm(&self.norm2, h + time),
+            TimeScaleShift::Shift => self.act.of_norm(&self.norm2, add_to_channels(h, time)),
             TimeScaleShift::ScaleShift => {
-                let [scale, shift] = halves(time);
+                let [scale, shift] = halves(time.unsqueeze_dims(&[2, 3]));
                 self.act.forward(group_norm(&self.norm2, h) * (scale + 1.0) + shift)
             }
         }

@@ -3,10 +3,8 @@
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
-use t2i_kernels::ops::conv2d;
+use t2i_kernels::ops::{conv2d, resize_nearest};
 
 /// What a [`Downsample`] looks like.
 pub(crate) struct DownsampleConfig {
@@ -62,9 +60,8 @@ impl Upsample {
     /// # Shapes
     /// - x: `[batch, channels, _, _]`
     /// - output: `[batch, channels, height, width]`
-    pub(crate) fn forward(&self, x: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
-        let nearest = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([height, width]);
-        conv2d(&self.conv, interpolate(x, nearest))
+    pub(crate) fn forward(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        conv2d(&self.conv, resize_nearest(x, size))
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Identity, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use t2i_kernels::ops::{geglu, group_norm, layer_norm, linear};
+use t2i_kernels::ops::{add, geglu, group_norm, layer_norm, linear, pixels, tokens};
 
 use crate::attention::{CrossAttention, CrossAttentionConfig};
 
@@ -93,15 +93,13 @@ impl Transformer {
     /// - x, output: `[batch, channels, height, width]`
     /// - context: `[batch, tokens, context_dim]`
     pub(crate) fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let pixels = group_norm(&self.norm, x.clone()).reshape([batch, channels, height * width]).swap_dims(1, 2);
-        // pixels: [batch, height * width, channels]
-        let mut h = linear(&self.proj_in, pixels);
+        let [_, _, height, width] = x.dims();
+        let mut h = linear(&self.proj_in, tokens(group_norm(&self.norm, x.clone())));
+        // h: [batch, height * width, channels]
         for block in &self.transformer_blocks {
             h = block.forward(h, context);
         }
-        let h = linear(&self.proj_out, h).swap_dims(1, 2).reshape([batch, channels, height, width]);
-        h + x
+        add(pixels(linear(&self.proj_out, h), [height, width]), x)
     }
 }
 
@@ -110,9 +108,9 @@ impl TransformerBlock {
         let norm = |norm: &LayerNorm, x: &Tensor<3>| layer_norm(norm, LAYER_NORM_EPS, x.clone());
         let h = norm(&self.norm1, &x);
         let source = if self.only_cross_attention { context.clone() } else { h.clone() };
-        let x = self.attn1.forward(h, source) + x;
-        let x = self.attn2.forward(norm(&self.norm2, &x), context.clone()) + x;
-        self.ff.forward(norm(&self.norm3, &x)) + x
+        let x = add(self.attn1.forward(h, source), x);
+        let x = add(self.attn2.forward(norm(&self.norm2, &x), context.clone()), x);
+        add(self.ff.forward(norm(&self.norm3, &x)), x)
     }
 }
 

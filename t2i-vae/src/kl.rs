@@ -11,7 +11,7 @@ mod encoder;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Device, FloatDType, Tensor, assert_shape};
-use t2i_kernels::ops::conv2d;
+use t2i_kernels::ops::{conv2d, in_pool};
 
 use crate::tiling::Cells;
 use crate::{LatentScale, Posterior, Tiling};
@@ -128,22 +128,26 @@ impl AutoencoderKl {
 
     /// Means and logarithms of variances. `[batch, 2 * latent_channels, height / factor, width / factor]`
     fn moments(&self, pixels: Tensor<4>) -> Tensor<4> {
-        let moments = self.encoder.forward(pixels.cast(self.dtype()));
-        let moments = match &self.quant_conv {
-            Some(conv) => conv2d(conv, moments),
-            None => moments,
-        };
-        moments.cast(DType::F32)
+        in_pool(&pixels.device(), || {
+            let moments = self.encoder.forward(pixels.cast(self.dtype()));
+            let moments = match &self.quant_conv {
+                Some(conv) => conv2d(conv, moments),
+                None => moments,
+            };
+            moments.cast(DType::F32)
+        })
     }
 
     /// From latents that are not scaled to pixels.
     fn pixels(&self, z: Tensor<4>) -> Tensor<4> {
-        let z = z.cast(self.dtype());
-        let z = match &self.post_quant_conv {
-            Some(conv) => conv2d(conv, z),
-            None => z,
-        };
-        self.decoder.forward(z).cast(DType::F32)
+        in_pool(&z.device(), || {
+            let z = z.cast(self.dtype());
+            let z = match &self.post_quant_conv {
+                Some(conv) => conv2d(conv, z),
+                None => z,
+            };
+            self.decoder.forward(z).cast(DType::F32)
+        })
     }
 
     fn check_pixels(&self, pixels: &Tensor<4>) {

@@ -10,6 +10,7 @@ mod taesd;
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, FloatDType, Tensor, assert_shape};
+use t2i_kernels::ops::in_pool;
 
 use crate::tiling::Cells;
 use crate::{LatentScale, Posterior, Tiling};
@@ -119,11 +120,11 @@ impl AutoencoderTiny {
     }
 
     fn latent(&self, pixels: Tensor<4>) -> Tensor<4> {
-        self.encoder.forward(pixels.cast(self.dtype())).cast(DType::F32)
+        in_pool(&pixels.device(), || self.encoder.forward(pixels.cast(self.dtype())).cast(DType::F32))
     }
 
     fn pixels(&self, z: Tensor<4>) -> Tensor<4> {
-        self.decoder.forward(z.cast(self.dtype())).cast(DType::F32)
+        in_pool(&z.device(), || self.decoder.forward(z.cast(self.dtype())).cast(DType::F32))
     }
 
     fn check_pixels(&self, pixels: &Tensor<4>) {

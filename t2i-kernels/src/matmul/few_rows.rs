@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Block, Matrix, Start, Tile, even_depth, even_share, left, left_len, pack::pack_parallel, packed_len};
-use crate::{Number, scratch::with_scratch};
+use crate::{Number, rearrange::transpose_lines, scratch::with_scratch};
 
 /// Up to that many rows the threads share the columns instead of the rows.
 pub(super) const FEW_ROWS: usize = 512;
@@ -66,31 +66,7 @@ impl<T: Number> Columns<'_, T> {
                 }
                 .run();
             }
-            transpose(c, wide, out);
+            transpose_lines(c, wide, out);
         });
-    }
-}
-
-/// A line of a cache holds as many values.
-const LINE: usize = 16;
-
-/// `c [columns, wide]` to the rows, in squares that stay in the first cache.
-fn transpose(c: &[f32], wide: usize, mut rows: Vec<&mut [f32]>) {
-    for (i, rows) in rows.chunks_mut(LINE).enumerate() {
-        let (columns, first) = (rows[0].len(), i * LINE);
-        let whole = columns - columns % LINE;
-        for (j, c) in c[..whole * wide].chunks_exact(LINE * wide).enumerate() {
-            let square: [&[f32; LINE]; LINE] =
-                std::array::from_fn(|i| c[i * wide + first..].first_chunk().expect("rows are filled up to a line"));
-            for (k, row) in rows.iter_mut().enumerate() {
-                let line: &mut [f32; LINE] = row[j * LINE..].first_chunk_mut().expect("a line of the row");
-                *line = std::array::from_fn(|i| square[i][k]);
-            }
-        }
-        for j in whole..columns {
-            for (row, value) in rows.iter_mut().zip(&c[j * wide + first..]) {
-                row[j] = *value;
-            }
-        }
     }
 }

@@ -48,6 +48,20 @@ pub(crate) trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 }
 
+/// What Flex computes with kernels where no gradient is asked for.
+#[backend_extension(Flex)]
+pub(crate) trait PlainKernels: Backend {
+    fn add(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn add_to_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn concat(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn resize_nearest(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self>;
+
+    fn swap_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
 /// The gradients of [`Kernels`], for a backend below autodiff.
 #[cfg(feature = "autodiff")]
 pub(crate) trait KernelGradients: Kernels {
@@ -181,6 +195,32 @@ pub(super) fn attention(inputs: [&Tensor<3>; 3], heads: usize, sight: Sight) -> 
     Some(Tensor::from_dispatch(Dispatch::attend(query?, key?, value?, heads, sight)))
 }
 
+pub(super) fn add<const D: usize>(x: &Tensor<D>, y: &Tensor<D>) -> Option<Tensor<D>> {
+    let (x_, y_) = (plain(x)?, plain(y)?);
+    (x.dims() == y.dims()).then(|| Tensor::from_dispatch(Dispatch::add(x_, y_)))
+}
+
+pub(super) fn add_to_channels(x: &Tensor<4>, y: &Tensor<2>) -> Option<Tensor<4>> {
+    let (x_, y_) = (plain(x)?, plain(y)?);
+    (x.dims()[..2] == y.dims()).then(|| Tensor::from_dispatch(Dispatch::add_to_channels(x_, y_)))
+}
+
+pub(super) fn concat(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
+    let ([batch, _, height, width], other) = (x.dims(), y.dims());
+    let fits = other == [batch, other[1], height, width];
+    let (x, y) = (plain(x)?, plain(y)?);
+    fits.then(|| Tensor::from_dispatch(Dispatch::concat(x, y)))
+}
+
+pub(super) fn resize_nearest(x: &Tensor<4>, size: [usize; 2]) -> Option<Tensor<4>> {
+    let x = plain(x)?;
+    (!size.contains(&0)).then(|| Tensor::from_dispatch(Dispatch::resize_nearest(x, size)))
+}
+
+pub(super) fn swap_last(x: &Tensor<3>) -> Option<Tensor<3>> {
+    Some(Tensor::from_dispatch(Dispatch::swap_last(plain(x)?)))
+}
+
 pub(super) fn arithmetic<const D: usize>(weight: &Tensor<D>) -> DType {
     let device = weight.device();
     match weight.dtype() {
@@ -195,6 +235,11 @@ fn part<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
     let known = cfg!(feature = "autodiff") || !device.is_autodiff();
     let fits = known && is_flex(&device) && x.dtype() == DType::F32 && x.shape().num_elements() > 0;
     fits.then(|| x.clone().into_dispatch())
+}
+
+/// A tensor that a kernel without a gradient can take.
+fn plain<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
+    if x.device().is_autodiff() { None } else { part(x) }
 }
 
 /// A weight, which may be of halves where no gradient is asked for.

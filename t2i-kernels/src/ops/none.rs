@@ -46,6 +46,26 @@ pub(super) fn conv2d(_: &Conv2d, _: &Tensor<4>) -> Option<Tensor<4>> {
     None
 }
 
+pub(super) fn add<const D: usize>(_: &Tensor<D>, _: &Tensor<D>) -> Option<Tensor<D>> {
+    None
+}
+
+pub(super) fn add_to_channels(_: &Tensor<4>, _: &Tensor<2>) -> Option<Tensor<4>> {
+    None
+}
+
+pub(super) fn concat(_: &Tensor<4>, _: &Tensor<4>) -> Option<Tensor<4>> {
+    None
+}
+
+pub(super) fn resize_nearest(_: &Tensor<4>, _: [usize; 2]) -> Option<Tensor<4>> {
+    None
+}
+
+pub(super) fn swap_last(_: &Tensor<3>) -> Option<Tensor<3>> {
+    None
+}
+
 pub(super) fn attention(_: [&Tensor<3>; 3], _: usize, _: Sight) -> Option<Tensor<3>> {
     None
 }

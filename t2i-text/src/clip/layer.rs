@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use t2i_core::nn::{Sight, multi_head_attention};
-use t2i_kernels::ops::{gelu, layer_norm, linear, quick_gelu};
+use t2i_kernels::ops::{add, gelu, layer_norm, linear, quick_gelu};
 
 use super::{Activation, ClipTextConfig};
 
@@ -63,9 +63,9 @@ impl Layer {
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let norm = |norm: &LayerNorm, x: &Tensor<3>| layer_norm(norm, self.epsilon, x.clone());
         let h = self.self_attn.forward(norm(&self.layer_norm1, &x));
-        let x = x + h;
+        let x = add(x, h);
         let h = self.mlp.forward(norm(&self.layer_norm2, &x));
-        x + h
+        add(x, h)
     }
 }
 

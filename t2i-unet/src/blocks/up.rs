@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use t2i_kernels::ops::concat;
 
 use crate::resnet::{ResnetBlock, ResnetConfig};
 use crate::sampling::{Upsample, UpsampleConfig};
@@ -55,7 +56,7 @@ impl UpBlock {
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("every layer on the way up has one on the way down");
-            x = resnet.forward(Tensor::cat(vec![x, skip], 1), time);
+            x = resnet.forward(concat(x, skip), time);
             if let Some(attention) = self.attentions.get(layer) {
                 x = attention.forward(x, context);
             }

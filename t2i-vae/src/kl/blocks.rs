@@ -3,12 +3,10 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
 use t2i_core::nn::{Sight, multi_head_attention};
-use t2i_kernels::ops::{conv2d, group_norm, group_norm_silu, linear};
+use t2i_kernels::ops::{add, conv2d, group_norm, group_norm_silu, linear, pixels, resize_nearest, tokens};
 
 /// Every norm of the codec has this epsilon, not torch's 1e-5.
 /// <https://github.com/CompVis/latent-diffusion/blob/main/ldm/modules/diffusionmodules/model.py#L38>
@@ -40,10 +38,11 @@ impl ResnetBlock {
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let h = conv2d(&self.conv1, group_norm_silu(&self.norm1, x.clone()));
         let h = conv2d(&self.conv2, group_norm_silu(&self.norm2, h));
-        match &self.conv_shortcut {
-            Some(conv) => conv2d(conv, x) + h,
-            None => x + h,
-        }
+        let shortcut = match &self.conv_shortcut {
+            Some(conv) => conv2d(conv, x),
+            None => x,
+        };
+        add(shortcut, h)
     }
 }
 
@@ -70,12 +69,12 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let shape = x.dims();
-        let places = group_norm(&self.group_norm, x.clone()).flatten::<3>(2, 3).swap_dims(1, 2);
+        let [_, _, height, width] = x.dims();
+        let places = tokens(group_norm(&self.group_norm, x.clone()));
         // places: [batch, height * width, channels]
         let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v].map(|to| linear(to, places.clone()));
         let seen = multi_head_attention(q, k, v, 1, Sight::All);
-        x + linear(&self.to_out[0], seen).swap_dims(1, 2).reshape(shape)
+        add(x, pixels(linear(&self.to_out[0], seen), [height, width]))
     }
 }
 
@@ -134,8 +133,8 @@ impl Upsample {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let twice = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
-        conv2d(&self.conv, interpolate(x, twice))
+        let [_, _, height, width] = x.dims();
+        conv2d(&self.conv, resize_nearest(x, [2 * height, 2 * width]))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Tensors of Flex as slices, for the kernels.
 
 use burn::backend::Flex;
-use burn::tensor::{DType, Element, Shape, TensorData};
+#[cfg(feature = "autodiff")]
+use burn::tensor::TensorData;
+use burn::tensor::{DType, Element, Shape};
 use burn_flex::{FlexTensor, Layout as Place};
 use bytemuck::Pod;
 use half::{bf16, f16};
@@ -9,9 +11,9 @@ use half::{bf16, f16};
 #[cfg(feature = "autodiff")]
 use super::KernelGradients;
 use super::memory;
-use super::{Activation, Kernels, Norm, Sight};
+use super::{Activation, Kernels, Norm, PlainKernels, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
-use crate::{Conv2d, Matrix, Number, Window, activation, norm};
+use crate::{Conv2d, Matrix, Number, Window, activation, norm, rearrange, sum};
 #[cfg(feature = "autodiff")]
 use crate::{attention::Saved, conv3x3_weight_gradient, matmul};
 
@@ -66,6 +68,41 @@ impl Kernels for Flex {
         let Inputs { q, k, v, mask, scale } = attention_inputs(&inputs, heads, sight);
         let shape = inputs[0].layout().shape().clone();
         filled(shape, |out| attention::attention(q, k, v, mask, scale, Layout::Tokens, out))
+    }
+}
+
+impl PlainKernels for Flex {
+    fn add(x: FlexTensor, y: FlexTensor) -> FlexTensor {
+        let (x, y) = (x.to_contiguous(), y.to_contiguous());
+        filled(x.layout().shape().clone(), |out| sum::add(values(&x), values(&y), out))
+    }
+
+    fn add_to_channels(x: FlexTensor, y: FlexTensor) -> FlexTensor {
+        let (x, y) = (x.to_contiguous(), y.to_contiguous());
+        filled(x.layout().shape().clone(), |out| sum::add_to_planes(values(&x), values(&y), out))
+    }
+
+    fn concat(x: FlexTensor, y: FlexTensor) -> FlexTensor {
+        let (x, y) = (x.to_contiguous(), y.to_contiguous());
+        let ([batch, channels, height, width], [_, others, ..]) = (pictures(&x), pictures(&y));
+        filled(Shape::new([batch, channels + others, height, width]), |out| {
+            rearrange::concat(values(&x), values(&y), batch, out);
+        })
+    }
+
+    fn resize_nearest(x: FlexTensor, size: [usize; 2]) -> FlexTensor {
+        let x = x.to_contiguous();
+        let [batch, channels, height, width] = pictures(&x);
+        filled(Shape::new([batch, channels, size[0], size[1]]), |out| {
+            rearrange::resize_nearest(values(&x), [height, width], size, out);
+        })
+    }
+
+    fn swap_last(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape();
+        let [batch, rows, columns] = [shape[0], shape[1], shape[2]];
+        filled(Shape::new([batch, columns, rows]), |out| rearrange::transpose(values(&x), [rows, columns], out))
     }
 }
 
