@@ -40,8 +40,8 @@ fn step(bencher: Bencher<'_, '_>, config: UNetConfig, side: usize) {
     let unet = common::random_weights(config.init(&device));
     let x = common::random([BATCH, config.in_channels, side, side]);
     let timesteps = Tensor::full([BATCH], 500.0, &device);
-    let conditioning = conditioning(&config);
-    common::time(bencher, || unet.forward(x.clone(), timesteps.clone(), &conditioning));
+    let unet = unet.conditioned(conditioning(&config));
+    common::time(bencher, || unet.forward(x.clone(), timesteps.clone()));
 }
 
 fn conditioning(config: &UNetConfig) -> Conditioning {

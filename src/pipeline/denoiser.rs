@@ -4,15 +4,14 @@ use burn::tensor::Tensor;
 
 use t2i_core::{Error, Result};
 use t2i_sched::{Level, Plan, Prediction, Unconditional, cfg, rescale};
-use t2i_unet::{Conditioning, UNet};
+use t2i_unet::Conditioned;
 
 use crate::finite::is_finite;
 
 /// Noisy latent and level in, clean latent out.
 pub(super) struct Denoiser<'a> {
-    pub(super) unet: &'a UNet,
-    /// Of the negative prompts, then of the prompts, where there is guidance; else of the prompts alone.
-    pub(super) conditioning: Conditioning,
+    /// Told of the negative prompts, then of the prompts, where there is guidance; else of the prompts alone.
+    pub(super) unet: Conditioned<'a>,
     pub(super) prediction: Prediction,
     pub(super) plan: Plan,
     pub(super) guidance: Option<f64>,
@@ -67,6 +66,6 @@ impl Denoiser<'_> {
     fn predict(&self, input: Tensor<4>, timestep: f64) -> Tensor<4> {
         let batch = input.dims()[0];
         let timesteps = Tensor::<1>::full([batch], timestep, &input.device());
-        self.unet.forward(input, timesteps, &self.conditioning)
+        self.unet.forward(input, timesteps)
     }
 }

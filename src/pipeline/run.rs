@@ -60,8 +60,7 @@ impl<'a> Run<'a> {
         };
         let (sampler, masked_picture) = keep(sampler, kept, &noise, &plan);
         let mut denoiser = Denoiser {
-            unet: &pipeline.unet,
-            conditioning: told.conditioning(pipeline, request, &settings),
+            unet: pipeline.unet.conditioned(told.conditioning(pipeline, request, &settings)),
             prediction: pipeline.scheduler.prediction(),
             plan: plan.clone(),
             guidance: settings.guidance,

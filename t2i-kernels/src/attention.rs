@@ -36,7 +36,7 @@ pub enum Mask<'a> {
 }
 
 /// Queries that a thread takes at once, at most: the larger, the fewer times keys are read.
-const QUERIES: [usize; 4] = [384, 192, 96, 48];
+const QUERIES: [usize; 5] = [768, 384, 192, 96, 48];
 /// Numbers of the queries and results of a thread, so that they fit the second cache with a block of keys.
 const NUMBERS: usize = 1 << 16;
 

@@ -6,6 +6,8 @@ use burn::tensor::{DType, Device, Tensor};
 use t2i_core::nn::{Sight, multi_head_attention};
 use t2i_kernels::ops::linear;
 
+use crate::context::Context;
+
 /// What a [`CrossAttention`] looks like.
 pub(crate) struct CrossAttentionConfig {
     /// Width of the queries and of the output.
@@ -43,16 +45,24 @@ impl CrossAttentionConfig {
 }
 
 impl CrossAttention {
-    /// Self-attention is the case where `context` is `x`.
-    ///
     /// # Shapes
     /// - x, output: `[batch, pixels, dim]`
-    /// - context: `[batch, tokens, context_dim]`
-    pub(crate) fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn to_itself(&self, x: Tensor<3>) -> Tensor<3> {
+        let [key, value] = [&self.to_k, &self.to_v].map(|to| linear(to, x.clone()));
+        self.attend(x, key, value)
+    }
+
+    /// # Shapes
+    /// - x, output: `[batch, pixels, dim]`
+    /// - context: of `[batch, tokens, context_dim]`
+    pub(crate) fn to_context(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
+        self.attend(x, context.through(&self.to_k), context.through(&self.to_v))
+    }
+
+    fn attend(&self, x: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
         let query = self.score_type(linear(&self.to_q, x));
-        let key = self.score_type(linear(&self.to_k, context.clone()));
-        let value = linear(&self.to_v, context);
-        linear(&self.to_out[0], multi_head_attention(query, key, value, self.heads, Sight::All))
+        let seen = multi_head_attention(query, self.score_type(key), value, self.heads, Sight::All);
+        linear(&self.to_out[0], seen)
     }
 
     fn score_type(&self, x: Tensor<3>) -> Tensor<3> {

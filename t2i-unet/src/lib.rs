@@ -9,6 +9,7 @@
 //! | which network is it | [`UNetConfig`], from a file's options or a preset |
 //! | what does the network predict | [`UNet::forward`] |
 //! | what is it told besides the latent and the timestep | [`Conditioning`] |
+//! | what of it is the same in every step | [`UNet::conditioned`] |
 //!
 //! ```no_run
 //! # use burn::tensor::{Device, Tensor};
@@ -28,7 +29,9 @@
 mod activation;
 mod attention;
 mod blocks;
+mod conditioning;
 mod config;
+mod context;
 mod embeddings;
 mod layout;
 mod resnet;
@@ -37,6 +40,7 @@ mod transformer;
 mod unet;
 
 pub use activation::Activation;
+pub use conditioning::{Conditioned, Conditioning};
 pub use config::{BlockType, MidBlockType, TextTime, TimeScaleShift, UNetConfig};
 pub use embeddings::guidance_embedding;
-pub use unet::{Conditioning, UNet};
+pub use unet::UNet;

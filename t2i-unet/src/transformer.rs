@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use t2i_kernels::ops::{add, geglu, group_norm, layer_norm, linear, pixels, tokens};
 
 use crate::attention::{CrossAttention, CrossAttentionConfig};
+use crate::context::Context;
 
 /// Epsilon of the transformer's group norm, which is not that of the residual layers.
 /// <https://github.com/huggingface/diffusers/blob/main/src/diffusers/models/transformers/transformer_2d.py>
@@ -91,8 +92,8 @@ impl TransformerConfig {
 impl Transformer {
     /// # Shapes
     /// - x, output: `[batch, channels, height, width]`
-    /// - context: `[batch, tokens, context_dim]`
-    pub(crate) fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
+    /// - context: of `[batch, tokens, context_dim]`
+    pub(crate) fn forward(&self, x: Tensor<4>, context: &Context) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
         let mut h = linear(&self.proj_in, tokens(group_norm(&self.norm, x.clone())));
         // h: [batch, height * width, channels]
@@ -104,12 +105,12 @@ impl Transformer {
 }
 
 impl TransformerBlock {
-    fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
         let norm = |norm: &LayerNorm, x: &Tensor<3>| layer_norm(norm, LAYER_NORM_EPS, x.clone());
         let h = norm(&self.norm1, &x);
-        let source = if self.only_cross_attention { context.clone() } else { h.clone() };
-        let x = add(self.attn1.forward(h, source), x);
-        let x = add(self.attn2.forward(norm(&self.norm2, &x), context.clone()), x);
+        let h = if self.only_cross_attention { self.attn1.to_context(h, context) } else { self.attn1.to_itself(h) };
+        let x = add(h, x);
+        let x = add(self.attn2.to_context(norm(&self.norm2, &x), context), x);
         add(self.ff.forward(norm(&self.norm3, &x)), x)
     }
 }
@@ -162,7 +163,7 @@ mod tests {
         let run = open("run.safetensors");
         let read = |name: &str| run.read(name).expect("it is there");
         let x = Tensor::<4>::from_data(read("x"), (&device, DType::F32));
-        let context = Tensor::<3>::from_data(read("context"), (&device, DType::F32));
+        let context = Context::new(Tensor::from_data(read("context"), (&device, DType::F32)));
         let expected = Tensor::<4>::from_data(read("output"), (&device, DType::F32));
         let got = transformer.forward(x, &context);
         assert!(got.clone().is_finite().all().into_scalar::<bool>());

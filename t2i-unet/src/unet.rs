@@ -5,28 +5,15 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
-use t2i_kernels::ops::{arithmetic, conv2d, in_pool};
+use t2i_kernels::ops::{arithmetic, conv2d};
 
 use crate::activation::Activation;
 use crate::blocks::{DownBlock, MidBlock, UpBlock};
+use crate::conditioning::{Conditioned, Conditioning};
 use crate::config::{TextTime, UNetConfig};
+use crate::context::Context;
 use crate::embeddings::{TimestepEmbedding, TimestepEmbeddingConfig, Timesteps};
 use crate::sampling::same_size_conv;
-
-/// What the network is told besides the latent and the timestep. All in f32.
-#[derive(Debug, Clone)]
-pub struct Conditioning {
-    /// The text. `[batch, tokens, cross_attention_dim]`
-    pub context: Tensor<3>,
-    /// The text as one vector; Stable Diffusion XL needs it. `[batch, dim]`
-    pub pooled: Option<Tensor<2>>,
-    /// Sizes in pixels; Stable Diffusion XL needs them. Original height and width, top and left of the crop, and
-    /// target height and width; for the refiner the last two are one, the aesthetic score. `[batch, 6]` or `[batch, 5]`
-    pub time_ids: Option<Tensor<2>>,
-    /// The guidance scale that a latent consistency model shall imitate, by
-    /// [`guidance_embedding`](crate::guidance_embedding). `[batch, time_cond_proj_dim]`
-    pub guidance: Option<Tensor<2>>,
-}
 
 /// The conditional UNet. [`UNetConfig::init`] makes one.
 #[derive(Module, Debug)]
@@ -41,13 +28,6 @@ pub struct UNet {
     conv_out: Conv2d,
     #[module(skip)]
     config: UNetConfig,
-}
-
-impl Conditioning {
-    /// Nothing but text, as Stable Diffusion 1 and 2 want it. `[batch, tokens, cross_attention_dim]`
-    pub fn text(context: Tensor<3>) -> Self {
-        Self { context, pooled: None, time_ids: None, guidance: None }
-    }
 }
 
 impl UNet {
@@ -77,36 +57,32 @@ impl UNet {
         arithmetic(&self.conv_in.weight.val())
     }
 
-    /// What the network predicts for a noisy latent. Height and width may be any numbers.
+    /// The network with all that it is told besides the latent and the timestep, for the steps of a run.
     ///
-    /// Inputs and output are f32; the cast to the type in which it computes and back happens here.
+    /// # Panics
+    /// If the context has another width than the config says.
+    pub fn conditioned(&self, conditioning: Conditioning) -> Conditioned<'_> {
+        assert_shape!(conditioning.context, [_, _, self.config.cross_attention_dim]);
+        let context = Context::new(conditioning.context.clone().cast(self.dtype()));
+        Conditioned { unet: self, conditioning, context }
+    }
+
+    /// What the network predicts for a noisy latent, once: see [`Conditioned::forward`].
     ///
     /// # Shapes
     /// - x: `[batch, in_channels, height, width]`
-    /// - timesteps: `[batch]`, what the schedule says for each sample's noise level; may be fractional
+    /// - timesteps: `[batch]`
     /// - conditioning: the same batch
     /// - output: `[batch, out_channels, height, width]`
     ///
     /// # Panics
-    /// If the shapes do not agree with each other or the config; if `pooled` or `time_ids` is absent where
-    /// [`needs_added_conditioning`](UNetConfig::needs_added_conditioning); if `guidance` is given to a network
-    /// without `time_cond_proj_dim`.
+    /// As [`conditioned`](Self::conditioned) and [`Conditioned::forward`].
     pub fn forward(&self, x: Tensor<4>, timesteps: Tensor<1>, conditioning: &Conditioning) -> Tensor<4> {
-        let [batch, _, _, _] = x.dims();
-        assert_shape!(x, [_, self.config.in_channels, _, _]);
-        assert_shape!(timesteps, [batch]);
-        assert_shape!(conditioning.context, [batch, _, self.config.cross_attention_dim]);
-        in_pool(&x.device(), || {
-            let dtype = self.dtype();
-            let time = self.embed(timesteps, conditioning, dtype);
-            let context = conditioning.context.clone().cast(dtype);
-            let x = if self.config.center_input_sample { x * 2.0 - 1.0 } else { x };
-            self.layers(x.cast(dtype), &time, &context).cast(DType::F32)
-        })
+        self.conditioned(conditioning.clone()).forward(x, timesteps)
     }
 
     /// Everything that the residual layers are told. `[batch, time_dim]`
-    fn embed(&self, timesteps: Tensor<1>, conditioning: &Conditioning, dtype: DType) -> Tensor<2> {
+    pub(crate) fn embed(&self, timesteps: Tensor<1>, conditioning: &Conditioning, dtype: DType) -> Tensor<2> {
         let config = &self.config;
         let sinusoid = timesteps_of(config, config.block_out_channels[0]).forward(timesteps);
         let guidance = conditioning.guidance.clone().map(|guidance| guidance.cast(dtype));
@@ -122,7 +98,7 @@ impl UNet {
         config.act_fn.forward(time)
     }
 
-    fn layers(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+    pub(crate) fn layers(&self, x: Tensor<4>, time: &Tensor<2>, context: &Context) -> Tensor<4> {
         let mut x = conv2d(&self.conv_in, x);
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::context::Context;
 use crate::resnet::{ResnetBlock, ResnetConfig};
 use crate::sampling::{Downsample, DownsampleConfig};
 use crate::transformer::{Transformer, TransformerConfig};
@@ -39,13 +40,13 @@ impl DownBlock {
     /// # Shapes
     /// - x: `[batch, channels_in, height, width]`
     /// - time: `[batch, time_dim]`
-    /// - context: `[batch, tokens, context_dim]`
+    /// - context: of `[batch, tokens, context_dim]`
     /// - output: `[batch, channels, height / 2, width / 2]`, halves rounded up
     pub(crate) fn forward(
         &self,
         mut x: Tensor<4>,
         time: &Tensor<2>,
-        context: &Tensor<3>,
+        context: &Context,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::context::Context;
 use crate::resnet::{ResnetBlock, ResnetConfig};
 use crate::transformer::{Transformer, TransformerConfig};
 
@@ -33,8 +34,8 @@ impl MidBlock {
     /// # Shapes
     /// - x, output: `[batch, channels, height, width]`
     /// - time: `[batch, time_dim]`
-    /// - context: `[batch, tokens, context_dim]`
-    pub(crate) fn forward(&self, mut x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+    /// - context: of `[batch, tokens, context_dim]`
+    pub(crate) fn forward(&self, mut x: Tensor<4>, time: &Tensor<2>, context: &Context) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             x = resnet.forward(x, time);
             if let Some(attention) = self.attentions.get(layer) {

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use t2i_kernels::ops::concat;
 
+use crate::context::Context;
 use crate::resnet::{ResnetBlock, ResnetConfig};
 use crate::sampling::{Upsample, UpsampleConfig};
 use crate::transformer::{Transformer, TransformerConfig};
@@ -42,7 +43,7 @@ impl UpBlock {
     /// # Shapes
     /// - x: `[batch, channels_in, height, width]`
     /// - time: `[batch, time_dim]`
-    /// - context: `[batch, tokens, context_dim]`
+    /// - context: of `[batch, tokens, context_dim]`
     /// - output: `[batch, channels, next height, next width]`
     ///
     /// # Panics
@@ -51,7 +52,7 @@ impl UpBlock {
         &self,
         mut x: Tensor<4>,
         time: &Tensor<2>,
-        context: &Tensor<3>,
+        context: &Context,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
