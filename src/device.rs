@@ -1,7 +1,7 @@
 //! Devices by name.
 
 use burn::tensor::Device;
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "wgpu-untuned")]
 use burn::tensor::DeviceKind;
 
 use t2i_core::{Error, Result, nearest};
@@ -24,7 +24,7 @@ pub const DEVICES: &[&str] = &[
     "metal",
     #[cfg(feature = "webgpu")]
     "webgpu",
-    #[cfg(feature = "wgpu")]
+    #[cfg(feature = "wgpu-untuned")]
     "wgpu",
     #[cfg(feature = "tch")]
     "libtorch",
@@ -57,7 +57,7 @@ pub fn device(name: &str) -> Result<Device> {
         ("metal", which) => kind(which).map(Device::metal),
         #[cfg(feature = "webgpu")]
         ("webgpu", which) => kind(which).map(Device::webgpu),
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "wgpu-untuned")]
         ("wgpu", which) => kind(which).map(Device::wgpu),
         _ => None,
     };
@@ -73,7 +73,7 @@ fn index(which: &str) -> Option<usize> {
     if which.is_empty() { Some(0) } else { which.parse().ok() }
 }
 
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "wgpu-untuned")]
 fn kind(which: &str) -> Option<DeviceKind> {
     match which {
         "" => Some(DeviceKind::DefaultDevice),

@@ -14,7 +14,7 @@ use t2i_kernels::map_file;
 use super::Entry;
 use crate::{Error, Result};
 
-/// Reads the header of a file; the entries are its bytes, mapped.
+/// Reads the header of a file; the entries map their bytes when asked.
 pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let file_len = file.metadata().map_err(Error::io(path))?.len();
@@ -23,7 +23,7 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
         let needed = data_start + header.data_len() as u64;
         return Err(Error::corrupt(path, format!("{file_len} bytes long, but its header needs {needed}")));
     }
-    let bytes = map_file(&file).map_err(Error::io(path))?;
+    let file = Arc::new(file);
     let mut entries = BTreeMap::new();
     for (name, info) in header.tensors() {
         let dtype = known_dtype(info.dtype).ok_or_else(|| Error::TensorType {
@@ -32,9 +32,11 @@ pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Entry>> {
             found: format!("{:?}", info.dtype),
         });
         let (start, end) = info.data_offsets;
-        let (dtype, data_start) = (dtype?, data_start as usize);
-        let bytes = bytes.slice(data_start + start..data_start + end);
-        let read = Arc::new(move || Ok(aligned(&bytes, dtype)));
+        let (dtype, file, path) = (dtype?, file.clone(), path.to_owned());
+        let read = Arc::new(move || {
+            let bytes = map_file(&file, data_start + start as u64, end - start).map_err(Error::io(&path))?;
+            Ok(aligned(bytes, dtype))
+        });
         entries.insert(name, Entry { shape: info.shape.clone(), dtype, read });
     }
     Ok(entries)
@@ -62,9 +64,9 @@ fn header(file: &mut File, file_len: u64) -> Result<(u64, Metadata), String> {
 }
 
 /// The bytes in place, or a copy of them if they begin where no number of that type may: old files have headers of any length.
-fn aligned(bytes: &bytes::Bytes, dtype: DType) -> Bytes {
+fn aligned(bytes: bytes::Bytes, dtype: DType) -> Bytes {
     match bytes.as_ptr().align_offset(dtype.size()) {
-        0 => Bytes::from_shared(bytes.clone(), AllocationProperty::File),
+        0 => Bytes::from_shared(bytes, AllocationProperty::File),
         _ => Bytes::from_bytes_vec(bytes.to_vec()),
     }
 }
