@@ -20,6 +20,7 @@ mod conv;
 mod file;
 mod math;
 mod matmul;
+mod memory;
 pub mod norm;
 mod number;
 pub mod ops;

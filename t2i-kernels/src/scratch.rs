@@ -2,28 +2,26 @@
 
 use std::cell::RefCell;
 
+use crate::memory::Memory;
+
 /// One line of a cache, in values.
 const LINE: usize = 16;
 /// Pieces that a thread keeps: more than are lent at a time.
 const MOST_KEPT: usize = 8;
 
 thread_local! {
-    static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Memory>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Memory of this thread, until it is dropped.
 ///
 /// A value, not a closure: a closure would be compiled without the vector instructions of its caller.
-pub(crate) struct Scratch(Vec<f32>);
+pub(crate) struct Scratch(Memory);
 
 impl Scratch {
     /// Memory for `len` values.
     pub(crate) fn of(len: usize) -> Self {
-        let mut memory = fitting(len + LINE);
-        if memory.len() < len + LINE {
-            memory.resize(len + LINE, 0.0);
-        }
-        Self(memory)
+        Self(fitting(len + LINE).unwrap_or_else(|| Memory::zeroed(len + LINE)))
     }
 
     /// Memory for [`split`](Self::split) into such buffers.
@@ -70,13 +68,13 @@ pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R 
     f(&mut Scratch::of(len).values_mut()[..len])
 }
 
-/// The smallest kept memory of at least `len` values, or else the largest.
-fn fitting(len: usize) -> Vec<f32> {
+/// The smallest kept memory of at least `len` values. Where there is none, the largest makes room for a larger one.
+fn fitting(len: usize) -> Option<Memory> {
     KEPT.with_borrow_mut(|kept| {
         let size = |i: &usize| kept[*i].len();
         let fits = (0..kept.len()).filter(|i| size(i) >= len).min_by_key(size);
-        let best = fits.or_else(|| (0..kept.len()).max_by_key(size));
-        best.map_or_else(Vec::new, |i| kept.swap_remove(i))
+        let best = fits.or_else(|| (0..kept.len()).max_by_key(size))?;
+        Some(kept.swap_remove(best)).filter(|memory| memory.len() >= len)
     })
 }
 
