@@ -22,7 +22,7 @@ use crate::{Number, scratch::with_scratch};
 
 /// Length of the sums between two stores of the result.
 const K_BLOCK: usize = 768;
-/// Rows of the left operand that a thread packs at a time. They stay in the second cache.
+/// Rows of the left operand that a thread takes at a time. They stay in the second cache.
 const M_BLOCK: usize = 144;
 /// Values of the right operand that [`matmul`] packs at a time.
 const B_BLOCK: usize = 1 << 20;
