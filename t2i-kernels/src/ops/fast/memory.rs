@@ -84,13 +84,13 @@ impl AllocationController for Recycled {
     }
 
     unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut *self.0);
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.0);
         // SAFETY: both types have one layout, and the caller promises to write only initialised bytes.
         Ok(unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) })
     }
 
     fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        let bytes: &[u8] = bytemuck::cast_slice(&*self.0);
+        let bytes: &[u8] = bytemuck::cast_slice(&self.0);
         // SAFETY: both types have one layout, and initialised bytes may be read as such that need not be.
         Ok(unsafe { &*(std::ptr::from_ref(bytes) as *const [MaybeUninit<u8>]) })
     }
