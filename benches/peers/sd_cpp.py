@@ -34,9 +34,13 @@ def seconds(model, case, runs):
             times.append(taken)
 
     stable_diffusion_cpp.sd_set_log_callback(log, None)
-    side = int(size) if part in ("unet", "vae") else 512 if part == "picture" else 64
-    steps = int(size) if part == "picture" else runs + 1 if part == "unet" else 1
-    for _ in range(1 if part in ("unet", "picture") else runs + 1):
+    # A run is a picture, of which the rest is as small as can be, or a step of one.
+    side, steps, pictures = int(size or 64), 1, runs + 1
+    if part == "unet":
+        steps, pictures = runs + 1, 1
+    if part == "picture":
+        side, steps, pictures = 512, int(size), 1
+    for _ in range(pictures):
         started = time.perf_counter()
         picture = model.generate_image(
             "a lighthouse at night", width=side, height=side, sample_steps=steps, cfg_scale=7.0, seed=0, progress_callback=step

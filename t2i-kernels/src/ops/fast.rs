@@ -50,7 +50,7 @@ pub(crate) trait Kernels: Backend {
 
 /// What Flex computes with kernels where no gradient is asked for.
 #[backend_extension(Flex)]
-pub(crate) trait PlainKernels: Backend {
+pub(crate) trait ForwardKernels: Backend {
     fn add(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn add_to_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -196,29 +196,29 @@ pub(super) fn attention(inputs: [&Tensor<3>; 3], heads: usize, sight: Sight) -> 
 }
 
 pub(super) fn add<const D: usize>(x: &Tensor<D>, y: &Tensor<D>) -> Option<Tensor<D>> {
-    let (x_, y_) = (plain(x)?, plain(y)?);
+    let (x_, y_) = (forward_only(x)?, forward_only(y)?);
     (x.dims() == y.dims()).then(|| Tensor::from_dispatch(Dispatch::add(x_, y_)))
 }
 
 pub(super) fn add_to_channels(x: &Tensor<4>, y: &Tensor<2>) -> Option<Tensor<4>> {
-    let (x_, y_) = (plain(x)?, plain(y)?);
+    let (x_, y_) = (forward_only(x)?, forward_only(y)?);
     (x.dims()[..2] == y.dims()).then(|| Tensor::from_dispatch(Dispatch::add_to_channels(x_, y_)))
 }
 
 pub(super) fn concat(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
     let ([batch, _, height, width], other) = (x.dims(), y.dims());
     let fits = other == [batch, other[1], height, width];
-    let (x, y) = (plain(x)?, plain(y)?);
+    let (x, y) = (forward_only(x)?, forward_only(y)?);
     fits.then(|| Tensor::from_dispatch(Dispatch::concat(x, y)))
 }
 
 pub(super) fn resize_nearest(x: &Tensor<4>, size: [usize; 2]) -> Option<Tensor<4>> {
-    let x = plain(x)?;
+    let x = forward_only(x)?;
     (!size.contains(&0)).then(|| Tensor::from_dispatch(Dispatch::resize_nearest(x, size)))
 }
 
 pub(super) fn swap_last(x: &Tensor<3>) -> Option<Tensor<3>> {
-    Some(Tensor::from_dispatch(Dispatch::swap_last(plain(x)?)))
+    Some(Tensor::from_dispatch(Dispatch::swap_last(forward_only(x)?)))
 }
 
 pub(super) fn arithmetic<const D: usize>(weight: &Tensor<D>) -> DType {
@@ -238,7 +238,7 @@ fn part<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
 }
 
 /// A tensor that a kernel without a gradient can take.
-fn plain<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
+fn forward_only<const D: usize>(x: &Tensor<D>) -> Option<DispatchTensor> {
     if x.device().is_autodiff() { None } else { part(x) }
 }
 

@@ -11,7 +11,7 @@ use half::{bf16, f16};
 #[cfg(feature = "autodiff")]
 use super::KernelGradients;
 use super::memory;
-use super::{Activation, Kernels, Norm, PlainKernels, Sight};
+use super::{Activation, ForwardKernels, Kernels, Norm, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
 use crate::{Conv2d, Matrix, Number, Window, activation, norm, rearrange, sum};
 #[cfg(feature = "autodiff")]
@@ -71,7 +71,7 @@ impl Kernels for Flex {
     }
 }
 
-impl PlainKernels for Flex {
+impl ForwardKernels for Flex {
     fn add(x: FlexTensor, y: FlexTensor) -> FlexTensor {
         let (x, y) = (x.to_contiguous(), y.to_contiguous());
         filled(x.layout().shape().clone(), |out| sum::add(values(&x), values(&y), out))
