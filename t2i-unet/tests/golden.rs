@@ -1,9 +1,13 @@
 //! Tiny random networks of every kind give what diffusers gives. `tests/golden/make_unet.py` made the numbers.
 #![allow(clippy::print_stdout)]
 
+#[path = "../../tests/support/device.rs"]
+mod device;
+
 use std::path::PathBuf;
 
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{DType, FloatDType, Tensor};
+use device::{arithmetic, device};
 use t2i_core::{Options, Weights};
 use t2i_unet::{Conditioning, UNet, UNetConfig};
 
@@ -20,7 +24,7 @@ fn load(case: &str, dtype: FloatDType) -> UNet {
     let options = Options::read(&golden(&format!("{case}/config.json"))).expect("the config is there");
     let config = UNetConfig::from_options(options).expect("every option is supported");
     let weights = Weights::open(&golden(&format!("{case}/weights.safetensors"))).expect("the weights are there");
-    weights.load(config.init(&Device::flex()), dtype).expect("every tensor has its place")
+    weights.load(config.init(&device()), dtype).expect("every tensor has its place")
 }
 
 /// The named tensors of a file.
@@ -38,7 +42,7 @@ impl Golden {
     fn try_get<const D: usize>(&self, name: &str) -> Option<Tensor<D>> {
         self.0.shape(name)?;
         let data = self.0.read(name).expect("it is there");
-        Some(Tensor::from_data(data, (&Device::flex(), DType::F32)))
+        Some(Tensor::from_data(data, (&device(), DType::F32)))
     }
 
     fn conditioning(&self, run: &str) -> Conditioning {
@@ -116,14 +120,14 @@ fn a_batch_gives_what_its_samples_give() {
     }
 }
 
-/// What weights of 11 and 8 bits of mantissa lose over some dozen layers, with the arithmetic of f32 that they have on a CPU.
+/// What weights of 11 and 8 bits of mantissa lose over some dozen layers, whose arithmetic is f32 on a CPU.
 /// diffusers, which computes in halves, loses up to 0.004 and 0.054 here.
 #[test]
 fn half_types_stay_close() {
     for (dtype, tolerance) in [(FloatDType::F16, 0.02), (FloatDType::BF16, 0.12)] {
         for case in ["sd2", "xl", "ssd"] {
             let unet = load(case, dtype);
-            assert_eq!(unet.dtype(), DType::F32);
+            assert_eq!(unet.dtype(), arithmetic(dtype).into());
             let runs = Golden::open(&format!("{case}/runs.safetensors"));
             let error = error(forward(&unet, &runs, "9x11"), runs.get("9x11.output"));
             println!("parity | UNet, one call, {dtype:?} | {case} | {tolerance:.1e} | {error:.1e}");

@@ -1,23 +1,21 @@
 //! What the golden tests have in common: files, comparison, and the lines that docs/parity.md is made of.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its share")]
+
+mod device;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use t2i::sched::Generator;
 
+pub(crate) use device::{device, dtype};
+
 /// The folder of the golden files.
 pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-/// The device of `T2I_TEST_DEVICE`, or the default one.
-pub fn device() -> Device {
-    let name = std::env::var("T2I_TEST_DEVICE").unwrap_or_else(|_| t2i::DEVICES[0].to_owned());
-    t2i::device(&name).expect("T2I_TEST_DEVICE names a device of this build")
 }
 
 /// A JSON file.

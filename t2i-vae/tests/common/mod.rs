@@ -1,12 +1,17 @@
 //! Reading golden data, and comparing with it.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
+
+#[path = "../../../tests/support/device.rs"]
+mod device;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{DType, FloatDType, Tensor};
 use serde_json::Value;
 use t2i_core::{Options, Weights};
 use t2i_vae::{Codec, CodecConfig};
+
+pub(crate) use device::{arithmetic, device};
 
 /// The largest error allowed, as a part of the largest value of the reference.
 pub(crate) const TOLERANCE: f32 = 2e-5;
@@ -40,7 +45,7 @@ pub(crate) fn codec(case: &str, dtype: FloatDType) -> Codec {
     let config = Options::read(&golden(case).join("config.json")).and_then(CodecConfig::from_options);
     let weights = Weights::open(&golden(case).join("weights.safetensors"));
     let (config, weights) = (config.expect("a golden config"), weights.expect("golden weights"));
-    config.load(&weights, &Device::flex(), dtype).expect("golden weights fit")
+    config.load(&weights, &device(), dtype).expect("golden weights fit")
 }
 
 /// Tensors of a golden file, by name.
@@ -53,7 +58,7 @@ impl Golden {
 
     pub(crate) fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         let data = self.0.read(name).expect("a golden tensor");
-        Tensor::from_data(data, (&Device::flex(), DType::F32))
+        Tensor::from_data(data, (&device(), DType::F32))
     }
 
     /// The names that end with `.key`, without that.
