@@ -9,6 +9,7 @@ mod fast;
 #[cfg(not(feature = "flex"))]
 #[path = "ops/none.rs"]
 mod fast;
+mod plain;
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
@@ -83,7 +84,7 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
 /// # Panics
 /// If `x` has other channels than `norm`.
 pub fn group_norm(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    fast::group_norm(norm, &x).unwrap_or_else(|| norm.forward(x))
+    fast::group_norm(norm, &x).unwrap_or_else(|| plain::group_norm(norm, x))
 }
 
 /// [`silu`] of [`group_norm`], in one pass.
@@ -94,7 +95,7 @@ pub fn group_norm(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
 /// # Panics
 /// If `x` has other channels than `norm`.
 pub fn group_norm_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    fast::group_norm_silu(norm, &x).unwrap_or_else(|| activation::silu(norm.forward(x)))
+    fast::group_norm_silu(norm, &x).unwrap_or_else(|| plain::group_norm_silu(norm, x))
 }
 
 /// Normalisation over the last axis; `epsilon` is that of `norm`, which does not tell.
@@ -106,7 +107,7 @@ pub fn group_norm_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
 /// # Panics
 /// If `x` has other channels than `norm`.
 pub fn layer_norm(norm: &LayerNorm, epsilon: f64, x: Tensor<3>) -> Tensor<3> {
-    fast::layer_norm(norm, epsilon, &x).unwrap_or_else(|| norm.forward(x))
+    fast::layer_norm(norm, epsilon, &x).unwrap_or_else(|| plain::layer_norm(norm, epsilon, x))
 }
 
 /// `x weight + bias`.
