@@ -1,5 +1,7 @@
 //! What several networks compute in the same way.
 
+mod fused;
+
 use std::ops::Range;
 
 use burn::tensor::activation::softmax;
@@ -29,7 +31,8 @@ const SCORES: usize = 16 << 20;
 /// # Panics
 /// If the shapes do not agree.
 pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
-    chunked(query, key, value, |scores, _| scores)
+    let plain = |[query, key, value]: [Tensor<4>; 3]| chunked(query, key, value, |scores, _| scores);
+    fused::attention([&query, &key, &value], plain).unwrap_or_else(|| plain([query, key, value]))
 }
 
 /// Attention of several heads, whose features lie side by side.
