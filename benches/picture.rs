@@ -39,7 +39,7 @@ fn parts() -> Parts {
             is_second: false,
         }],
         unet: common::random_weights(UNetConfig::sd15().init(&device)),
-        codec: common::random_weights_as(codec.dtype(common::dtype()), codec.init(&device)),
+        codec: common::random_weights(codec.init(&device)),
         scheduler: scheduler(),
         family: Family::Sd1,
         zeros_for_no_negative: false,

@@ -1,5 +1,5 @@
 //! What it costs to make pixels of latents, and latents of pixels: `cargo bench --bench vae`. `common` says how to choose
-//! device and type; as in a pipeline, the codec runs in f32 where f16 is asked for and its config forbids it.
+//! device and type.
 #![allow(missing_docs, reason = "a program")]
 
 mod common;
@@ -31,5 +31,5 @@ fn encode(bencher: Bencher<'_, '_>, side: usize) {
 /// The codec of Stable Diffusion 1 and 2; that of XL has other numbers in layers of the same sizes.
 fn codec() -> Codec {
     let config = CodecConfig::Kl(AutoencoderKlConfig::sd());
-    common::random_weights_as(config.dtype(common::dtype()), config.init(&common::device()))
+    common::random_weights(config.init(&common::device()))
 }
