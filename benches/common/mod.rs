@@ -16,8 +16,8 @@ pub fn main() -> ExitCode {
     if !env::args().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
     }
-    match try_device().and_then(|_| try_dtype()) {
-        Ok(_) => divan::main(),
+    match check_settings() {
+        Ok(()) => divan::main(),
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
@@ -26,14 +26,19 @@ pub fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Says what is wrong with the two variables, if anything is.
+pub fn check_settings() -> Result<(), String> {
+    try_device().and(try_dtype()).map(drop)
+}
+
 /// The device of `T2I_BENCH_DEVICE`.
 pub fn device() -> Device {
-    try_device().expect("main has checked it")
+    try_device().expect("checked at the start")
 }
 
 /// The type of `T2I_BENCH_DTYPE`.
 pub fn dtype() -> FloatDType {
-    try_dtype().expect("main has checked it")
+    try_dtype().expect("checked at the start")
 }
 
 fn try_device() -> Result<Device, String> {

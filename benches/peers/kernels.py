@@ -1,7 +1,8 @@
-"""Single operations, torch against ours, in milliseconds: f32, two threads.
+"""Single operations, torch against ours, in milliseconds, with two threads on a CPU.
 
     cargo build --release --example peer
     python benches/peers/kernels.py
+    T2I_BENCH_DEVICE=cuda T2I_BENCH_DTYPE=f16 python benches/peers/kernels.py      # f32 on the CPU otherwise
 """
 
 import json
@@ -15,7 +16,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-THREADS = 2
+import peer
+
 RUNS = 9
 # As `benches/peers/ours/kernels.rs` reads them.
 SHAPES = [
@@ -72,24 +74,34 @@ def operation(name, sizes):
 @torch.inference_mode()
 def milliseconds(run):
     run()
+    finish()
     times = []
     for _ in range(RUNS):
         started = time.perf_counter()
         run()
+        finish()
         times.append((time.perf_counter() - started) * 1e3)
     return times
+
+
+def finish():
+    """A GPU takes orders, and obeys them later."""
+    if peer.DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def ours():
     target = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parents[2] / "target"))
     program = target / "release/examples/peer"
-    environment = os.environ | {"RAYON_NUM_THREADS": str(THREADS)}
+    environment = os.environ | {"RAYON_NUM_THREADS": str(peer.THREADS)}
     arguments = [program, "kernels", json.dumps(SHAPES), str(RUNS)]
     return json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE, env=environment).stdout)
 
 
 def main():
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(peer.THREADS)
+    torch.set_default_dtype(getattr(torch, peer.DTYPE))
+    torch.set_default_device(peer.DEVICE)
     # Torch's arithmetic for f32 is that of f32 unless one says otherwise; so it is said.
     torch.set_float32_matmul_precision("highest")
     print("| operation | torch, ms | t2i, ms | of t2i's time |\n|---|---:|---:|---:|")

@@ -1,10 +1,11 @@
-"""What one call of each network of Stable Diffusion 1.5 costs here and elsewhere: same weights, f32, two threads.
+"""What one call of each network of Stable Diffusion costs here and elsewhere: same weights, with two threads on a CPU.
 
     cargo build --release --example peer
     python benches/peers/run.py FOLDER                       # makes random weights there if there are none, 4.3 GB
     python benches/peers/run.py FOLDER --peers t2i torch_eager --cases unet-512 picture-2
+    T2I_BENCH_DEVICE=cuda T2I_BENCH_DTYPE=f16 python benches/peers/run.py FOLDER --peers t2i torch_eager torch_compile
 
-Every peer runs every case in a process of its own, so that the peak of resident memory is its own. The result of each
+Device and type are f32 on the CPU unless these variables say otherwise. A FOLDER that `weights.py --xl` made is one of XL. Every peer runs every case in a process of its own, so that the peak of resident memory is its own. The result of each
 is compared with torch's, so that no wrong result is fast; but for stable-diffusion.cpp, which makes noise of its own. The table
 goes to stdout, and everything measured to FOLDER/measured.json, from which `chart.py` draws.
 """
@@ -20,6 +21,8 @@ from pathlib import Path
 import numpy
 from safetensors.numpy import load_file
 
+import peer
+
 HERE = Path(__file__).parent
 THREADS = {name: "2" for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 ENVIRONMENT = THREADS | {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -34,33 +37,34 @@ NAMES = {
 }
 # The others were given networks alone.
 PAINTERS = ("t2i", "torch_eager", "sd_cpp")
-TOLERANCE = 1e-3
+# Of numbers that keep 24, 11 and 8 bits.
+TOLERANCE = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}[peer.DTYPE]
 
 
-def command(peer, options):
-    if peer == "t2i":
+def command(name, options):
+    if name == "t2i":
         return [str(options.t2i)]
-    if peer == "candle":
+    if name == "candle":
         return [str(options.folder / "candle/target/release/candle-peer")]
-    return [sys.executable, str(HERE / f"{peer}.py")]
+    return [sys.executable, str(HERE / f"{name}.py")]
 
 
-def run(peer, case, options):
+def run(name, case, options):
     """Seconds, peak memory in GiB and the result of a peer; None with the reason on stderr where it fails."""
-    output = options.folder / f"{peer}-{case}.safetensors"
+    output = options.folder / f"{name}-{case}.safetensors"
     runs = 1 if case.startswith("picture") else options.runs
-    arguments = [*command(peer, options), case, str(options.folder), str(runs), str(output)]
+    arguments = [*command(name, options), case, str(options.folder), str(runs), str(output)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=os.environ | ENVIRONMENT)
     printed = process.stdout.read()
     # Of this child alone, unlike RUSAGE_CHILDREN.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        print(f"{peer} {case}: failed", file=sys.stderr)
+        print(f"{name} {case}: failed", file=sys.stderr)
         return None
     measured = json.loads(printed.splitlines()[-1])
-    measured |= {"peer": peer, "case": case, "peak": usage.ru_maxrss / 2**20}
-    print(f"{peer} {case}: {statistics.median(measured['seconds']):.3f} s", file=sys.stderr)
+    measured |= {"peer": name, "case": case, "peak": usage.ru_maxrss / 2**20}
+    print(f"{name} {case}: {statistics.median(measured['seconds']):.3f} s", file=sys.stderr)
     return measured | {"output": load_file(output)["output"]} if output.exists() else measured
 
 
@@ -79,8 +83,8 @@ def measure(options):
     """A list of what was measured; results are replaced by their difference from torch's."""
     everything = []
     for case in options.cases:
-        peers = [peer for peer in options.peers if not case.startswith("picture") or peer in PAINTERS]
-        rounds = [[run(peer, case, options) for peer in peers] for _ in range(options.rounds)]
+        names = [name for name in options.peers if not case.startswith("picture") or name in PAINTERS]
+        rounds = [[run(name, case, options) for name in names] for _ in range(options.rounds)]
         measured = [together(runs) for runs in zip(*rounds) if all(runs)]
         expected = next((m["output"] for m in measured if m["peer"] == "torch_eager"), None)
         for m in measured:
@@ -106,12 +110,13 @@ def difference(output, expected):
 
 
 def table(everything):
-    lines = ["| case | program | seconds | of t2i's time | peak GiB | load s | difference from torch |"]
-    lines.append("|---|---|---:|---:|---:|---:|---:|")
+    lines = ["| case | program | seconds | of t2i's time | peak GiB | load s | first call s | difference from torch |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---:|")
     ours = {m["case"]: m["median"] for m in everything if m["peer"] == "t2i"}
     for m in everything:
         share = f"{m['median'] / ours[m['case']]:.2f}" if m["case"] in ours else ""
-        cells = [m["case"], NAMES[m["peer"]], f"{m['median']:.3f}", share, f"{m['peak']:.2f}", f"{m['load']:.1f}"]
+        cells = [m["case"], NAMES[m["peer"]], f"{m['median']:.4f}", share, f"{m['peak']:.2f}"]
+        cells += [f"{m['load']:.1f}", f"{m['first']:.1f}" if "first" in m else ""]
         lines.append(f"| {' | '.join(cells)} | {verdict(m)} |")
     return "\n".join(lines)
 

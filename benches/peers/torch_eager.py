@@ -7,14 +7,16 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 
 import peer
 
+DTYPE = getattr(torch, peer.DTYPE)
+
 
 class Predict(torch.nn.Module):
     def __init__(self, unet):
         super().__init__()
         self.unet = unet
 
-    def forward(self, x, timesteps, context):
-        return self.unet(x, timesteps, context, return_dict=False)[0]
+    def forward(self, x, timesteps, context, added=None):
+        return self.unet(x, timesteps, context, added_cond_kwargs=added, return_dict=False)[0]
 
 
 class Decode(torch.nn.Module):
@@ -40,15 +42,18 @@ def network(case, folder):
     torch.set_num_threads(peer.THREADS)
     part = case.partition("-")[0]
     if part == "unet":
-        return Predict(UNet2DConditionModel.from_pretrained(folder, subfolder="unet")).eval()
-    if part == "vae":
-        return Decode(AutoencoderKL.from_pretrained(folder, subfolder="vae")).eval()
-    return Encode(transformers.CLIPTextModel.from_pretrained(folder, subfolder="text_encoder")).eval()
+        model = Predict(UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=DTYPE))
+    elif part == "vae":
+        model = Decode(AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=DTYPE))
+    else:
+        model = Encode(transformers.CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=DTYPE))
+    return model.to(peer.DEVICE).eval()
 
 
 def picture(folder, steps):
     torch.set_num_threads(peer.THREADS)
-    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, local_files_only=True)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, local_files_only=True, torch_dtype=DTYPE)
+    pipe.to(peer.DEVICE)
     pipe.set_progress_bar_config(disable=True)
 
     def call():
@@ -60,6 +65,14 @@ def picture(folder, steps):
     return call
 
 
+def tensor(value):
+    """On the device, in the type asked for; so is each tensor of a dict."""
+    if isinstance(value, dict):
+        return {name: tensor(part) for name, part in value.items()}
+    found = torch.from_numpy(value).to(peer.DEVICE)
+    return found.to(DTYPE) if found.is_floating_point() else found
+
+
 def call_of(case, folder):
     if case.startswith("picture-"):
         return picture(folder, int(case.removeprefix("picture-")))
@@ -68,11 +81,11 @@ def call_of(case, folder):
 
 def called(model, case, folder):
     """A call of the model with the arguments of a case."""
-    arguments = [torch.from_numpy(value) for value in peer.inputs(case, folder)]
+    arguments = [tensor(value) for value in peer.inputs(case, folder)]
 
     @torch.inference_mode()
     def call():
-        return model(*arguments).numpy()
+        return model(*arguments).float().cpu().numpy()
 
     return call
 

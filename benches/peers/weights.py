@@ -1,14 +1,15 @@
 """Stable Diffusion 1.5 with random weights, and inputs for its parts.
 
-    python benches/peers/weights.py FOLDER      # diffusers' layout, f32, 4.3 GB
+    python benches/peers/weights.py FOLDER                # diffusers' layout, f32, 4.3 GB
+    python benches/peers/weights.py FOLDER --xl --half    # UNet and codec of XL, f16, 5.3 GB
 
 A time does not depend on what the weights are. Their spread keeps the network finite, and the inputs are those of a
 picture: two latents, a timestep, two encoded prompts.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import torch
@@ -17,7 +18,9 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionMode
 from safetensors.torch import save_file
 
 TOKENIZER = Path(__file__).parents[2] / "tests/golden/pipelines/sd1/tokenizer"
-TOKENS, WIDTH = 77, 768
+TOKENS, WIDTH, XL_WIDTH = 77, 768, 2048
+# Of XL: the second encoder's text, and sizes of the picture.
+POOLED, TIME_IDS = 1280, [1024.0, 1024.0, 0.0, 0.0, 1024.0, 1024.0]
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "scheduler": ["diffusers", "EulerDiscreteScheduler"],
@@ -33,6 +36,22 @@ INDEX = {
 
 def unet():
     return UNet2DConditionModel(sample_size=64, cross_attention_dim=WIDTH)
+
+
+def xl_unet():
+    return UNet2DConditionModel(
+        sample_size=128,
+        block_out_channels=(320, 640, 1280),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=XL_WIDTH,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=POOLED + 6 * 256,
+    )
 
 
 def vae():
@@ -55,14 +74,14 @@ def text_encoder():
 
 
 @torch.no_grad()
-def randomise(model):
+def randomised(model, half):
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             parameter.normal_(0, parameter[0].numel() ** -0.5)
         else:
             is_norm = "norm" in name and name.endswith("weight")
             parameter.normal_(1.0 if is_norm else 0.0, 0.02)
-    return model
+    return model.half() if half else model
 
 
 def save_text_encoder(model, folder):
@@ -72,23 +91,41 @@ def save_text_encoder(model, folder):
     save_file({name: t.contiguous() for name, t in prefixed.items()}, folder / "model.safetensors", {"format": "pt"})
 
 
-def make(folder):
+def make(folder, xl, half):
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    randomise(unet()).save_pretrained(folder / "unet", max_shard_size="10GB")
-    randomise(vae()).save_pretrained(folder / "vae")
-    save_text_encoder(randomise(text_encoder()), folder / "text_encoder")
+    # Random numbers by the thousand million are quicker on a GPU, where there is one.
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        randomised(xl_unet() if xl else unet(), half).save_pretrained(folder / "unet", max_shard_size="10GB")
+        randomised(vae(), half).save_pretrained(folder / "vae")
+        if not xl:
+            save_text_encoder(randomised(text_encoder(), half), folder / "text_encoder")
     schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
     EulerDiscreteScheduler(**schedule).save_pretrained(folder / "scheduler")
     shutil.copytree(TOKENIZER, folder / "tokenizer", dirs_exist_ok=True)
-    inputs = {f"latent-{side}": torch.randn(2, 4, side // 8, side // 8) for side in (256, 512)}
-    inputs["context"] = torch.randn(2, TOKENS, WIDTH)
-    inputs["timesteps"] = torch.full((2,), 500.0)
-    inputs["ids"] = torch.randint(0, 49000, (2, TOKENS)).float()
-    save_file(inputs, folder / "inputs.safetensors")
+    save_file(inputs(xl), folder / "inputs.safetensors")
     # Last, because it says that the folder is whole.
     (folder / "model_index.json").write_text(json.dumps(INDEX, indent=2))
 
 
+def inputs(xl):
+    tensors = {f"latent-{side}": torch.randn(2, 4, side // 8, side // 8) for side in (256, 512, 1024)}
+    tensors["context"] = torch.randn(2, TOKENS, XL_WIDTH if xl else WIDTH)
+    tensors["timesteps"] = torch.full((2,), 500.0)
+    tensors["ids"] = torch.randint(0, 49000, (2, TOKENS)).float()
+    if xl:
+        tensors |= {"pooled": torch.randn(2, POOLED), "time_ids": torch.tensor([TIME_IDS] * 2)}
+    return tensors
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Stable Diffusion with random weights")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--xl", action="store_true", help="the networks of XL, without text encoders")
+    parser.add_argument("--half", action="store_true", help="weights of f16")
+    chosen = parser.parse_args()
+    make(chosen.folder, chosen.xl, chosen.half)
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    main()

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{GroupNormConfig, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 use serde_json::{Value, json};
 use t2i_core::nn::{Sight, multi_head_attention};
 use t2i_kernels::ops;
+
+use crate::common;
 
 /// Milliseconds of each shape's operation, `runs` times, as JSON lists on stdout.
 pub(crate) fn time_all(shapes: &str, runs: usize) -> Result<(), String> {
@@ -19,38 +20,39 @@ pub(crate) fn time_all(shapes: &str, runs: usize) -> Result<(), String> {
 }
 
 fn times(name: &str, sizes: &[usize], runs: usize) -> Result<Value, String> {
-    let run = operation(name, sizes)?;
+    let device = common::device();
+    let run = operation(name, sizes, &device)?;
     run();
+    device.sync().map_err(|error| error.to_string())?;
     let once = || {
         let started = Instant::now();
         run();
+        device.sync().expect("the device still answers");
         started.elapsed().as_secs_f64() * 1e3
     };
     Ok(json!((0..runs).map(|_| once()).collect::<Vec<_>>()))
 }
 
-fn operation(name: &str, sizes: &[usize]) -> Result<Box<dyn Fn()>, String> {
-    let device = t2i::device(t2i::DEVICES[0]).map_err(|error| error.to_string())?;
+fn operation(name: &str, sizes: &[usize], device: &Device) -> Result<Box<dyn Fn()>, String> {
     Ok(match (name, sizes) {
         ("linear", &[batch, tokens, inputs, outputs]) => {
-            // A weight as files have it, [outputs, inputs], seen the other way round.
-            let mut linear = LinearConfig::new(inputs, outputs).init(&device);
-            linear.weight = linear.weight.map(|_| random([outputs, inputs]).swap_dims(0, 1));
+            let linear = common::random_weights(LinearConfig::new(inputs, outputs).init(device));
             let x = random([batch, tokens, inputs]);
             Box::new(move || drop(ops::linear(&linear, x.clone())))
         }
         ("conv3x3", &[batch, inputs, outputs, side]) => {
             let config = Conv2dConfig::new([inputs, outputs], [3, 3]);
-            let conv = config.with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(&device).materialize();
+            let conv = config.with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(device);
+            let conv = common::random_weights(conv);
             let x = random([batch, inputs, side, side]);
             Box::new(move || drop(ops::conv2d(&conv, x.clone())))
         }
         ("attention", &[batch, heads, tokens, dim]) => {
-            let [q, k, v] = [(); 3].map(|()| random([batch, tokens, heads * dim]));
+            let [q, k, v] = [(); 3].map(|()| random::<3>([batch, tokens, heads * dim]));
             Box::new(move || drop(multi_head_attention(q.clone(), k.clone(), v.clone(), heads, Sight::All)))
         }
         ("group_norm", &[batch, channels, side]) => {
-            let norm = GroupNormConfig::new(32, channels).init(&device);
+            let norm = common::random_weights(GroupNormConfig::new(32, channels).init(device));
             let x = random([batch, channels, side, side]);
             Box::new(move || drop(ops::group_norm(&norm, x.clone())))
         }
@@ -71,6 +73,5 @@ fn operation(name: &str, sizes: &[usize]) -> Result<Box<dyn Fn()>, String> {
 }
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    let device = t2i::device(t2i::DEVICES[0]).expect("the default is there");
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device)
+    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &common::device()).cast(common::dtype())
 }
