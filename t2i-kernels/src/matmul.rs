@@ -10,9 +10,9 @@ mod pack;
 
 use rayon::prelude::*;
 
-use self::few_rows::{FEW_ROWS, few_rows};
-pub use self::pack::Matrix;
+use self::few_rows::{FEW_ROWS, few_rows, few_rows_twice};
 use self::pack::pack_parallel;
+pub use self::{few_rows::Layer, pack::Matrix};
 pub(crate) use self::{
     left::{left, left_len},
     microkernel::{Block, Left, Start, Tile},
@@ -43,12 +43,46 @@ pub fn linear<T: Number>(x: &[f32], w: Matrix<'_, T>, bias: Option<&[f32]>, out:
     assert_eq!(out.len(), x.rows() * n, "the result is {} x {n}", x.rows());
     assert!(bias.is_none_or(|bias| bias.len() == n), "the bias has {n} values");
     if x.rows() <= FEW_ROWS {
-        return few_rows(x, w, bias, out);
+        return few_rows(x, Layer { w, bias }, out);
     }
     let start = bias.map_or(Start::Zero, Start::Columns);
     with_scratch(packed_len(k, n, width), |values| {
         pack_parallel(w, width, values);
         many_rows(x, Panels { values, k, n }, start, out, n);
+    });
+}
+
+/// `activation(x @ w + bias) @ w + bias` for two layers. `activation` gets parts of what lies between, in any order.
+///
+/// # Shapes
+///
+/// `x [m, k]`, the first `w [k, between]`, the second `w [between, n]`, `out [m, n]`.
+///
+/// # Panics
+///
+/// If a length does not fit the others.
+pub fn perceptron<T: Number>(
+    x: &[f32],
+    layers: [Layer<'_, T>; 2],
+    activation: impl Fn(&mut [f32]) + Sync,
+    out: &mut [f32],
+) {
+    let [k, between, n] = [layers[0].w.rows(), layers[0].w.cols(), layers[1].w.cols()];
+    assert!(k > 0 && between > 0 && n > 0, "layers from {k} to {between} to {n}");
+    assert!(x.len().is_multiple_of(k), "{} values are no rows of {k}", x.len());
+    assert_eq!(layers[1].w.rows(), between, "rows of the second weight are columns of the first");
+    let m = x.len() / k;
+    assert_eq!(out.len(), m * n, "the result is {m} x {n}");
+    for layer in &layers {
+        assert!(layer.bias.is_none_or(|bias| bias.len() == layer.w.cols()), "the bias has {} values", layer.w.cols());
+    }
+    if m <= FEW_ROWS {
+        return few_rows_twice(Matrix::new(x, m, k), layers, activation, out);
+    }
+    with_scratch(m * between, |values| {
+        linear(x, layers[0].w, layers[0].bias, values);
+        values.par_chunks_mut(PART).for_each(&activation);
+        linear(values, layers[1].w, layers[1].bias, out);
     });
 }
 
@@ -69,7 +103,7 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
         return out.fill(0.0);
     }
     if a.rows() <= FEW_ROWS {
-        return few_rows(a, b, None, out);
+        return few_rows(a, Layer { w: b, bias: None }, out);
     }
     let cols = (B_BLOCK / k).next_multiple_of(width);
     for start in (0..n).step_by(cols) {
@@ -80,6 +114,9 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
         });
     }
 }
+
+/// Values of which a thread takes a function at a time.
+const PART: usize = 1 << 12;
 
 /// A right operand `[k, n]` in panels.
 #[derive(Clone, Copy)]

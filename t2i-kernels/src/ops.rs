@@ -26,6 +26,27 @@ pub enum Sight {
     Past,
 }
 
+/// A function of each number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// [`silu`].
+    Silu,
+    /// [`gelu`].
+    Gelu,
+    /// [`quick_gelu`].
+    QuickGelu,
+}
+
+impl Activation {
+    fn of(self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Silu => silu(x),
+            Self::Gelu => gelu(x),
+            Self::QuickGelu => quick_gelu(x),
+        }
+    }
+}
+
 /// The type in which a network computes that has such a weight.
 ///
 /// It is the weight's own, but for halves on a CPU (Flex), which has no fast arithmetic for them: there they take half the memory, and
@@ -120,6 +141,18 @@ pub fn layer_norm(norm: &LayerNorm, epsilon: f64, x: Tensor<3>) -> Tensor<3> {
 /// If `x` has other inputs than `linear`.
 pub fn linear<const D: usize>(linear: &Linear, x: Tensor<D>) -> Tensor<D> {
     fast::linear(linear, &x).unwrap_or_else(|| linear.forward(x))
+}
+
+/// Two layers with a function between them.
+///
+/// # Shapes
+/// - x: `[batch, tokens, inputs]`
+/// - output: `[batch, tokens, outputs]`
+///
+/// # Panics
+/// If `x` has other inputs than `first`, or `second` other inputs than `first` has outputs.
+pub fn perceptron(first: &Linear, activation: Activation, second: &Linear, x: Tensor<3>) -> Tensor<3> {
+    fast::perceptron([first, second], activation, &x).unwrap_or_else(|| linear(second, activation.of(linear(first, x))))
 }
 
 /// Convolution of pictures.

@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use t2i_kernels::{Matrix, linear, matmul};
+use t2i_kernels::{Layer, Matrix, linear, matmul, perceptron};
 
 fn numbers(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
     (0..n).map(|_| (0..4).map(|_| rng.random_range(-0.87f32..0.87)).sum()).collect()
@@ -105,4 +105,24 @@ fn no_rows_are_no_work() {
     let mut out = [1.0; 6];
     matmul(Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3), &mut out);
     assert_eq!(out, [0.0; 6]);
+}
+
+#[test]
+fn perceptrons_are_two_layers() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let square = |x: &mut [f32]| x.iter_mut().for_each(|x| *x *= *x);
+    for [m, k, n] in sizes(&mut rng) {
+        let between = rng.random_range(1..200);
+        let (x, first, second) =
+            (numbers(&mut rng, m * k), numbers(&mut rng, between * k), numbers(&mut rng, n * between));
+        let (bias, more) = (numbers(&mut rng, between), numbers(&mut rng, n));
+        let hidden: Vec<f32> = plain(&x, &first, &bias, k).iter().map(|x| (x * x) as f32).collect();
+        let layers = [
+            Layer { w: Matrix::new(&first, between, k).t(), bias: Some(&bias) },
+            Layer { w: Matrix::new(&second, n, between).t(), bias: Some(&more) },
+        ];
+        let mut out = vec![f32::NAN; m * n];
+        perceptron(&x, layers, square, &mut out);
+        assert!(error(&out, &plain(&hidden, &second, &more, between)) < 1e-5, "{m} {k} {between} {n}");
+    }
 }

@@ -9,7 +9,7 @@ use burn::tensor::activation::{self, gelu};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use t2i_kernels::ops::{self, Sight};
+use t2i_kernels::ops::{self, Activation, Sight};
 
 /// Of the largest value.
 const TOLERANCE: f32 = 1e-5;
@@ -200,5 +200,25 @@ fn attention() {
         }
         let plain = activation::softmax(scores, 3).matmul(heads(&v)).swap_dims(1, 2).reshape([2, tokens, 12]);
         compare("attention", [fast, plain], |g| vec![grad(&q, g), grad(&k, g), grad(&v, g)]);
+    }
+}
+
+#[test]
+fn perceptrons_are_two_layers() {
+    for (i, activation) in [Activation::Silu, Activation::Gelu, Activation::QuickGelu].into_iter().enumerate() {
+        // A device without gradients has a kernel, one with them the composition; 600 rows are many, 10 few.
+        for (device, tokens) in [(Device::flex(), 5), (Device::flex(), 300), (Device::flex().autodiff(), 5)] {
+            let layer = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device);
+            let (first, second) = (layer(7, 50), layer(50, 6));
+            let x = Tensor::<3>::from_data(random::<3>(i as u64, [2, tokens, 7]).to_data(), &device);
+            let between = ops::linear(&first, x.clone());
+            let between = match activation {
+                Activation::Silu => activation::silu(between),
+                Activation::Gelu => gelu(between),
+                Activation::QuickGelu => between.clone() * activation::sigmoid(between * 1.702),
+            };
+            let found = ops::perceptron(&first, activation, &second, x).into_data();
+            assert_close("perceptron", found, second.forward(between).into_data());
+        }
     }
 }

@@ -1,8 +1,10 @@
-//! Products of few rows with a weight, which is read in place.
+//! Products of few rows with weights, which are read in place.
 
 use rayon::prelude::*;
 
-use super::{Block, Matrix, Start, Tile, even_depth, even_share, left, left_len, pack::pack_parallel, packed_len};
+use super::{
+    Block, Matrix, PART, Start, Tile, even_depth, even_share, left, left_len, pack::pack_parallel, packed_len,
+};
 use crate::{Number, rearrange::transpose_lines, scratch::with_scratch};
 
 /// Up to that many rows the threads share the columns instead of the rows.
@@ -10,28 +12,98 @@ pub(super) const FEW_ROWS: usize = 512;
 /// Values of the weight that a thread takes at a time: few, so that all threads end together.
 const WEIGHTS: usize = 1 << 15;
 
+/// Rows `x^T [k, m]`, packed.
+type Panels<'a> = &'a [f32];
+
 /// `x @ w + bias`, as the transpose of `w^T @ x^T + bias`: each thread computes some columns of the result.
-pub(super) fn few_rows<T: Number>(x: Matrix<'_>, w: Matrix<'_, T>, bias: Option<&[f32]>, out: &mut [f32]) {
-    let (m, k, n, tile) = (x.rows(), w.rows(), w.cols(), Tile::here());
-    if m == 0 || n == 0 {
-        return;
+pub(super) fn few_rows<T: Number>(x: Matrix<'_>, layer: Layer<'_, T>, out: &mut [f32]) {
+    let (m, n) = (x.rows(), layer.w.cols());
+    if m > 0 && n > 0 {
+        packed(x, |panels| layer.multiply(panels, m, out));
     }
-    let cols = even_share(n, (WEIGHTS / even_depth(k)).max(tile.rows), tile.rows);
-    with_scratch(packed_len(k, m, tile.cols), |panels| {
-        pack_parallel(x.t(), tile.cols, panels);
-        columns(out, n, cols).into_par_iter().enumerate().for_each(|(i, out)| {
-            let first = i * cols;
-            let bias = bias.map_or(Start::Zero, |bias| Start::Rows(&bias[first..]));
-            Columns { w: w.col_range(first, out[0].len()), panels, m, bias }.compute(out);
-        });
+}
+
+/// `activation(x @ w + bias) @ w + bias` for two layers: what lies between them stays transposed and packed.
+pub(super) fn few_rows_twice<T: Number>(
+    x: Matrix<'_>,
+    [first, second]: [Layer<'_, T>; 2],
+    activation: impl Fn(&mut [f32]) + Sync,
+    out: &mut [f32],
+) {
+    let m = x.rows();
+    with_scratch(packed_len(first.w.cols(), m, Tile::here().cols), |between| {
+        packed(x, |panels| first.multiply_packed(panels, m, activation, between));
+        second.multiply(between, m, out);
     });
 }
 
-/// The rows of the result in parts of so many columns, `[part][row]`.
-fn columns(out: &mut [f32], n: usize, cols: usize) -> Vec<Vec<&mut [f32]>> {
-    let mut parts: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(cols)).map(|_| Vec::with_capacity(out.len() / n)).collect();
-    for row in out.chunks_mut(n) {
-        parts.iter_mut().zip(row.chunks_mut(cols)).for_each(|(part, columns)| part.push(columns));
+fn packed(x: Matrix<'_>, then: impl FnOnce(Panels<'_>)) {
+    let width = Tile::here().cols;
+    with_scratch(packed_len(x.cols(), x.rows(), width), |panels| {
+        pack_parallel(x.t(), width, panels);
+        then(panels);
+    });
+}
+
+/// A weight `[k, n]` and, perhaps, `n` numbers that are added.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a, T> {
+    /// The weight.
+    pub w: Matrix<'a, T>,
+    /// What is added to every row of the result.
+    pub bias: Option<&'a [f32]>,
+}
+
+impl<T: Number> Layer<'_, T> {
+    /// `out [m, n]`.
+    fn multiply(self, panels: Panels<'_>, m: usize, out: &mut [f32]) {
+        let (n, share) = (self.w.cols(), self.share());
+        self.each_share(panels, m, parts(out, n, share), |c, wide, out| transpose_lines(c, wide, out));
+    }
+
+    /// The activation of the result, packed as `panels` are. Beyond the last row there may be anything.
+    fn multiply_packed(self, panels: Panels<'_>, m: usize, activation: impl Fn(&mut [f32]) + Sync, out: &mut [f32]) {
+        let (n, share, width) = (self.w.cols(), self.share(), Tile::here().cols);
+        self.each_share(panels, m, parts(out, n * width, share * width), |c, wide, out| {
+            c.chunks_mut(PART).for_each(&activation);
+            for (i, panel) in out.into_iter().enumerate() {
+                for (to, from) in panel.chunks_mut(width).zip(c.chunks(wide)) {
+                    to.copy_from_slice(&from[i * width..][..width]);
+                }
+            }
+        });
+    }
+
+    /// Columns of the result that a thread computes at a time.
+    fn share(&self) -> usize {
+        let unit = Tile::here().rows;
+        even_share(self.w.cols(), (WEIGHTS / even_depth(self.w.rows())).max(unit), unit)
+    }
+
+    /// Computes as many columns for each part of the result, of which `write` gets the transposed, `[columns, wide]`.
+    fn each_share(
+        self,
+        panels: Panels<'_>,
+        m: usize,
+        parts: Vec<Vec<&mut [f32]>>,
+        write: impl Fn(&mut [f32], usize, Vec<&mut [f32]>) + Sync,
+    ) {
+        let (n, share) = (self.w.cols(), self.share());
+        parts.into_par_iter().enumerate().for_each(|(i, out)| {
+            let first = i * share;
+            let bias = self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[first..]));
+            let columns = Columns { w: self.w.col_range(first, share.min(n - first)), panels, m, bias };
+            columns.compute(|c, wide| write(c, wide, out));
+        });
+    }
+}
+
+/// Lines of `len` values in parts of `share`, `[part][line]`.
+fn parts(out: &mut [f32], len: usize, share: usize) -> Vec<Vec<&mut [f32]>> {
+    let mut parts: Vec<Vec<&mut [f32]>> =
+        (0..len.div_ceil(share)).map(|_| Vec::with_capacity(out.len() / len)).collect();
+    for line in out.chunks_mut(len) {
+        parts.iter_mut().zip(line.chunks_mut(share)).for_each(|(part, piece)| part.push(piece));
     }
     parts
 }
@@ -39,14 +111,13 @@ fn columns(out: &mut [f32], n: usize, cols: usize) -> Vec<Vec<&mut [f32]>> {
 /// Some columns of the result.
 struct Columns<'a, T> {
     w: Matrix<'a, T>,
-    /// `x^T [k, m]`, packed.
-    panels: &'a [f32],
+    panels: Panels<'a>,
     m: usize,
     bias: Start<'a>,
 }
 
 impl<T: Number> Columns<'_, T> {
-    fn compute(&self, out: Vec<&mut [f32]>) {
+    fn compute(&self, write: impl FnOnce(&mut [f32], usize)) {
         let (tile, k, cols) = (Tile::here(), self.w.rows(), self.w.cols());
         let (wide, depth) = (self.m.next_multiple_of(tile.cols), even_depth(k));
         with_scratch(left_len(cols, depth) + cols * wide, |memory| {
@@ -66,7 +137,7 @@ impl<T: Number> Columns<'_, T> {
                 }
                 .run();
             }
-            transpose_lines(c, wide, out);
+            write(c, wide);
         });
     }
 }

@@ -12,13 +12,13 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
 use burn::tensor::{DType, Device, Tensor};
 
-use super::Sight;
+use super::{Activation, Sight};
 use crate::Window;
 
 /// What Flex and its autodiff compute with kernels.
 #[backend_extension(Flex, Autodiff: cfg(feature = "autodiff"))]
 pub(crate) trait Kernels: Backend {
-    fn activate(activation: Activation, x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn activate(function: Function, x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn normalise(
         norm: Norm,
@@ -60,12 +60,21 @@ pub(crate) trait ForwardKernels: Backend {
     fn resize_nearest(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self>;
 
     fn swap_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn perceptron(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        activation: Activation,
+        second: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 /// The gradients of [`Kernels`], for a backend below autodiff.
 #[cfg(feature = "autodiff")]
 pub(crate) trait KernelGradients: Kernels {
-    fn activation_backward(activation: Activation, x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn activation_backward(function: Function, x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The gradients for x, gamma and beta.
     fn norm_backward(
@@ -98,10 +107,8 @@ pub(crate) trait KernelGradients: Kernels {
 
 /// The functions of one tensor.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Activation {
-    Silu,
-    Gelu,
-    QuickGelu,
+pub(crate) enum Function {
+    Each(Activation),
     Geglu,
 }
 
@@ -118,23 +125,23 @@ pub(super) fn in_pool<R: Send>(device: &Device, run: impl FnOnce() -> R + Send) 
 }
 
 pub(super) fn silu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    activate(Activation::Silu, x)
+    activate(Function::Each(Activation::Silu), x)
 }
 
 pub(super) fn gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    activate(Activation::Gelu, x)
+    activate(Function::Each(Activation::Gelu), x)
 }
 
 pub(super) fn quick_gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    activate(Activation::QuickGelu, x)
+    activate(Function::Each(Activation::QuickGelu), x)
 }
 
 pub(super) fn geglu(x: &Tensor<3>) -> Option<Tensor<3>> {
-    activate(Activation::Geglu, x)
+    activate(Function::Geglu, x)
 }
 
-fn activate<const D: usize>(activation: Activation, x: &Tensor<D>) -> Option<Tensor<D>> {
-    Some(Tensor::from_dispatch(Dispatch::activate(activation, part(x)?)))
+fn activate<const D: usize>(function: Function, x: &Tensor<D>) -> Option<Tensor<D>> {
+    Some(Tensor::from_dispatch(Dispatch::activate(function, part(x)?)))
 }
 
 pub(super) fn group_norm(norm: &GroupNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
@@ -161,6 +168,14 @@ pub(super) fn linear<const D: usize>(linear: &Linear, x: &Tensor<D>) -> Option<T
         Some(bias) => Dispatch::multiply_add(x, weight, vector(bias)?),
         None => Dispatch::multiply(x, weight),
     }))
+}
+
+pub(super) fn perceptron(layers: [&Linear; 2], activation: Activation, x: &Tensor<3>) -> Option<Tensor<3>> {
+    let x = forward_only(x)?;
+    let [first, second] = layers.map(|layer| Some((weight(&layer.weight)?, vector(layer.bias.as_ref()?)?)));
+    let ((first, bias), (second, more)) = (first?, second?);
+    let same_type = layers[0].weight.dtype() == layers[1].weight.dtype();
+    same_type.then(|| Tensor::from_dispatch(Dispatch::perceptron(x, first, bias, activation, second, more)))
 }
 
 pub(super) fn conv2d(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {

@@ -4,7 +4,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
 use burn::tensor::{DType, Device, Tensor};
 
-use super::Sight;
+use super::{Activation, Sight};
 
 pub(super) fn in_pool<R: Send>(_: &Device, run: impl FnOnce() -> R + Send) -> R {
     run()
@@ -39,6 +39,10 @@ pub(super) fn layer_norm(_: &LayerNorm, _: f64, _: &Tensor<3>) -> Option<Tensor<
 }
 
 pub(super) fn linear<const D: usize>(_: &Linear, _: &Tensor<D>) -> Option<Tensor<D>> {
+    None
+}
+
+pub(super) fn perceptron(_: [&Linear; 2], _: Activation, _: &Tensor<3>) -> Option<Tensor<3>> {
     None
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use t2i_core::nn::{Sight, multi_head_attention};
-use t2i_kernels::ops::{add, gelu, layer_norm, linear, quick_gelu};
+use t2i_kernels::ops::{self, add, layer_norm, linear, perceptron};
 
 use super::{Activation, ClipTextConfig};
 
@@ -82,15 +82,10 @@ impl Attention {
 impl Mlp {
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        linear(&self.fc2, self.activation.forward(linear(&self.fc1, x)))
-    }
-}
-
-impl Activation {
-    fn forward(self, x: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::QuickGelu => quick_gelu(x),
-            Self::Gelu => gelu(x),
-        }
+        let activation = match self.activation {
+            Activation::QuickGelu => ops::Activation::QuickGelu,
+            Activation::Gelu => ops::Activation::Gelu,
+        };
+        perceptron(&self.fc1, activation, &self.fc2, x)
     }
 }

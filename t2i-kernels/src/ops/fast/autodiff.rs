@@ -9,20 +9,20 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, TensorMetadata};
 
-use super::{Activation, KernelGradients, Kernels, Norm, Sight};
+use super::{Function, KernelGradients, Kernels, Norm, Sight};
 use crate::Window;
 
 #[derive(Debug)]
 struct ActivationStep;
 
 impl<B: KernelGradients> Backward<B, 1> for ActivationStep {
-    type State = (Activation, FloatTensor<B>);
+    type State = (Function, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         if let [Some(node)] = ops.parents {
-            let (activation, x) = ops.state;
-            grads.register::<B>(node.id, B::activation_backward(activation, x, grad));
+            let (function, x) = ops.state;
+            grads.register::<B>(node.id, B::activation_backward(function, x, grad));
         }
     }
 }
@@ -123,11 +123,11 @@ fn register<B: Backend, const N: usize>(
 }
 
 impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
-    fn activate(activation: Activation, x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn activate(function: Function, x: FloatTensor<Self>) -> FloatTensor<Self> {
         let (x, node) = x.into_parts();
         match ActivationStep.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((activation, x.clone()), B::activate(activation, x)),
-            OpsKind::UnTracked(prep) => prep.finish(B::activate(activation, x)),
+            OpsKind::Tracked(prep) => prep.finish((function, x.clone()), B::activate(function, x)),
+            OpsKind::UnTracked(prep) => prep.finish(B::activate(function, x)),
         }
     }
 

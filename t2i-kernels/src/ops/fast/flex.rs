@@ -11,25 +11,23 @@ use half::{bf16, f16};
 #[cfg(feature = "autodiff")]
 use super::KernelGradients;
 use super::memory;
-use super::{Activation, ForwardKernels, Kernels, Norm, Sight};
+use super::{Activation, ForwardKernels, Function, Kernels, Norm, Sight};
 use crate::attention::{self, Heads, Inputs, Layout, Mask};
-use crate::{Conv2d, Matrix, Number, Window, activation, norm, rearrange, sum};
+use crate::{Conv2d, Layer, Matrix, Number, Window, activation, norm, rearrange, sum};
 #[cfg(feature = "autodiff")]
 use crate::{attention::Saved, conv3x3_weight_gradient, matmul};
 
 impl Kernels for Flex {
-    fn activate(activation: Activation, x: FlexTensor) -> FlexTensor {
+    fn activate(function: Function, x: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
-        let mut shape = x.layout().shape().clone();
-        match activation {
-            Activation::Silu => filled(shape, |out| activation::silu(values(&x), out)),
-            Activation::Gelu => filled(shape, |out| activation::gelu(values(&x), out)),
-            Activation::QuickGelu => filled(shape, |out| activation::gelu_quick(values(&x), out)),
-            Activation::Geglu => {
+        let shape = x.layout().shape().clone();
+        match function {
+            Function::Each(Activation::Silu) => filled(shape, |out| activation::silu(values(&x), out)),
+            Function::Each(Activation::Gelu) => filled(shape, |out| activation::gelu(values(&x), out)),
+            Function::Each(Activation::QuickGelu) => filled(shape, |out| activation::gelu_quick(values(&x), out)),
+            Function::Geglu => {
                 let n = half_of_last(&shape);
-                let last = shape.num_dims() - 1;
-                shape[last] = n;
-                filled(shape, |out| activation::geglu(values(&x), n, out))
+                filled(with_last(&x, n), |out| activation::geglu(values(&x), n, out))
             }
         }
     }
@@ -104,20 +102,36 @@ impl ForwardKernels for Flex {
         let [batch, rows, columns] = [shape[0], shape[1], shape[2]];
         filled(Shape::new([batch, columns, rows]), |out| rearrange::transpose(values(&x), [rows, columns], out))
     }
+
+    fn perceptron(
+        x: FlexTensor,
+        first: FlexTensor,
+        first_bias: FlexTensor,
+        activation: Activation,
+        second: FlexTensor,
+        second_bias: FlexTensor,
+    ) -> FlexTensor {
+        let (layers, biases) = ([first, second], [first_bias, second_bias]);
+        match layers[0].dtype() {
+            DType::F16 => perceptron::<f16>(x, layers, biases, activation),
+            DType::BF16 => perceptron::<bf16>(x, layers, biases, activation),
+            _ => perceptron::<f32>(x, layers, biases, activation),
+        }
+    }
 }
 
 #[cfg(feature = "autodiff")]
 impl KernelGradients for Flex {
-    fn activation_backward(activation: Activation, x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+    fn activation_backward(function: Function, x: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
         let shape = x.layout().shape().clone();
         let n = half_of_last(&shape);
         let (x, grad) = (values(&x), values(&grad));
-        filled(shape, |out| match activation {
-            Activation::Silu => activation::silu_backward(x, grad, out),
-            Activation::Gelu => activation::gelu_backward(x, grad, out),
-            Activation::QuickGelu => activation::gelu_quick_backward(x, grad, out),
-            Activation::Geglu => activation::geglu_backward(x, n, grad, out),
+        filled(shape, |out| match function {
+            Function::Each(Activation::Silu) => activation::silu_backward(x, grad, out),
+            Function::Each(Activation::Gelu) => activation::gelu_backward(x, grad, out),
+            Function::Each(Activation::QuickGelu) => activation::gelu_quick_backward(x, grad, out),
+            Function::Geglu => activation::geglu_backward(x, n, grad, out),
         })
     }
 
@@ -147,9 +161,7 @@ impl KernelGradients for Flex {
     fn multiply_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let (weight, grad) = (weight.to_contiguous(), grad.to_contiguous());
         let [inputs, outputs] = rows(&weight);
-        let mut shape = grad.layout().shape().clone();
-        let last = shape.num_dims() - 1;
-        shape[last] = inputs;
+        let shape = with_last(&grad, inputs);
         let [m, _] = rows(&grad);
         let (grad, weight) = (Matrix::new(values(&grad), m, outputs), Matrix::new(values(&weight), inputs, outputs));
         filled(shape, |out| matmul(grad, weight.t(), out))
@@ -216,19 +228,58 @@ fn product(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexT
     }
 }
 
-/// The weight is `[inputs, outputs]`. Checkpoints have it the other way round: then it is a view, and as such it is read.
 fn product_with<T: Number + Element + Pod>(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
-    let (x, bias) = (x.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
-    let transposed = weight.transpose(0, 1);
-    let is_view = transposed.is_contiguous();
-    let weight = if is_view { transposed } else { weight.to_contiguous() };
-    let [rows, columns] = rows(&weight);
-    let weight = Matrix::new(values_of::<T>(&weight), rows, columns);
-    let weight = if is_view { weight.t() } else { weight };
+    let (x, weight, bias) = (x.to_contiguous(), Weight::new(weight), bias.map(|bias| bias.to_contiguous()));
+    let weight = weight.matrix::<T>();
+    filled(with_last(&x, weight.cols()), |out| {
+        crate::linear(values(&x), weight, bias.as_ref().map(values), out);
+    })
+}
+
+fn perceptron<T: Number + Element + Pod>(
+    x: FlexTensor,
+    weights: [FlexTensor; 2],
+    biases: [FlexTensor; 2],
+    activation: Activation,
+) -> FlexTensor {
+    let x = x.to_contiguous();
+    let (weights, biases) = (weights.map(Weight::new), biases.map(|bias| bias.to_contiguous()));
+    let layer = |i: usize| Layer { w: weights[i].matrix::<T>(), bias: Some(values(&biases[i])) };
+    let activate = match activation {
+        Activation::Silu => activation::silu_inplace,
+        Activation::Gelu => activation::gelu_inplace,
+        Activation::QuickGelu => activation::gelu_quick_inplace,
+    };
+    let layers = [layer(0), layer(1)];
+    filled(with_last(&x, layers[1].w.cols()), |out| crate::perceptron(values(&x), layers, activate, out))
+}
+
+/// A weight `[inputs, outputs]`. Checkpoints have it the other way round: then it is a view, and as such it is read.
+struct Weight {
+    values: FlexTensor,
+    is_view: bool,
+}
+
+impl Weight {
+    fn new(weight: FlexTensor) -> Self {
+        let transposed = weight.transpose(0, 1);
+        let is_view = transposed.is_contiguous();
+        Self { values: if is_view { transposed } else { weight.to_contiguous() }, is_view }
+    }
+
+    fn matrix<T: Number + Element + Pod>(&self) -> Matrix<'_, T> {
+        let [rows, columns] = rows(&self.values);
+        let matrix = Matrix::new(values_of::<T>(&self.values), rows, columns);
+        if self.is_view { matrix.t() } else { matrix }
+    }
+}
+
+/// The shape of `x`, but for the last axis.
+fn with_last(x: &FlexTensor, last: usize) -> Shape {
     let mut shape = x.layout().shape().clone();
-    let last = shape.num_dims() - 1;
-    shape[last] = weight.cols();
-    filled(shape, |out| crate::linear(values(&x), weight, bias.as_ref().map(values), out))
+    let axis = shape.num_dims() - 1;
+    shape[axis] = last;
+    shape
 }
 
 fn half_of_last(shape: &Shape) -> usize {
