@@ -5,7 +5,8 @@
     python benches/peers/run.py FOLDER --peers t2i torch_eager --cases unet-512 picture-2
     T2I_BENCH_DEVICE=cuda T2I_BENCH_DTYPE=f16 python benches/peers/run.py FOLDER --peers t2i torch_eager torch_compile
 
-Device and type are f32 on the CPU unless these variables say otherwise. A FOLDER that `weights.py --xl` made is one of XL. Every peer runs every case in a process of its own, so that the peak of resident memory is its own. The result of each
+Device and type are f32 on the CPU unless these variables say otherwise. A FOLDER that `weights.py --xl` made is one of XL.
+Every peer runs every case in a process of its own, so that the peak of resident memory is its own. The result of each
 is compared with torch's, so that no wrong result is fast; but for stable-diffusion.cpp, which makes noise of its own. The table
 goes to stdout, and everything measured to FOLDER/measured.json, from which `chart.py` draws.
 """

@@ -13,7 +13,7 @@ pub(super) const FEW_ROWS: usize = 512;
 const WEIGHTS: usize = 1 << 15;
 
 /// Rows `x^T [k, m]`, packed.
-type Panels<'a> = &'a [f32];
+type Packed<'a> = &'a [f32];
 
 /// `x @ w + bias`, as the transpose of `w^T @ x^T + bias`: each thread computes some columns of the result.
 pub(super) fn few_rows<T: Number>(x: Matrix<'_>, layer: Layer<'_, T>, out: &mut [f32]) {
@@ -37,7 +37,7 @@ pub(super) fn few_rows_twice<T: Number>(
     });
 }
 
-fn packed(x: Matrix<'_>, then: impl FnOnce(Panels<'_>)) {
+fn packed(x: Matrix<'_>, then: impl FnOnce(Packed<'_>)) {
     let width = Tile::here().cols;
     with_scratch(packed_len(x.cols(), x.rows(), width), |panels| {
         pack_parallel(x.t(), width, panels);
@@ -56,13 +56,13 @@ pub struct Layer<'a, T> {
 
 impl<T: Number> Layer<'_, T> {
     /// `out [m, n]`.
-    fn multiply(self, panels: Panels<'_>, m: usize, out: &mut [f32]) {
+    fn multiply(self, panels: Packed<'_>, m: usize, out: &mut [f32]) {
         let (n, share) = (self.w.cols(), self.share());
         self.each_share(panels, m, parts(out, n, share), |c, wide, out| transpose_lines(c, wide, out));
     }
 
     /// The activation of the result, packed as `panels` are. Beyond the last row there may be anything.
-    fn multiply_packed(self, panels: Panels<'_>, m: usize, activation: impl Fn(&mut [f32]) + Sync, out: &mut [f32]) {
+    fn multiply_packed(self, panels: Packed<'_>, m: usize, activation: impl Fn(&mut [f32]) + Sync, out: &mut [f32]) {
         let (n, share, width) = (self.w.cols(), self.share(), Tile::here().cols);
         self.each_share(panels, m, parts(out, n * width, share * width), |c, wide, out| {
             c.chunks_mut(PART).for_each(&activation);
@@ -83,7 +83,7 @@ impl<T: Number> Layer<'_, T> {
     /// Computes as many columns for each part of the result, of which `write` gets the transposed, `[columns, wide]`.
     fn each_share(
         self,
-        panels: Panels<'_>,
+        panels: Packed<'_>,
         m: usize,
         parts: Vec<Vec<&mut [f32]>>,
         write: impl Fn(&mut [f32], usize, Vec<&mut [f32]>) + Sync,
@@ -111,7 +111,7 @@ fn parts(out: &mut [f32], len: usize, share: usize) -> Vec<Vec<&mut [f32]>> {
 /// Some columns of the result.
 struct Columns<'a, T> {
     w: Matrix<'a, T>,
-    panels: Panels<'a>,
+    panels: Packed<'a>,
     m: usize,
     bias: Start<'a>,
 }
