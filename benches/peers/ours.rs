@@ -117,7 +117,7 @@ fn unet(checkpoint: &Checkpoint, inputs: &Inputs<'_>, size: &str) -> Result<Call
 /// The first of the two latents.
 fn vae(checkpoint: &Checkpoint, inputs: &Inputs<'_>, size: &str) -> Result<Call, t2i::Error> {
     let config = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;
-    let codec = config.load(&checkpoint.weights(Part::Vae)?, &inputs.device, common::dtype())?;
+    let codec = checkpoint.weights(Part::Vae)?.load(config.init(&inputs.device), common::dtype())?;
     let latent = inputs.read::<4>(&format!("latent-{size}"))?.narrow(0, 0, 1);
     Ok(Box::new(move || Ok(codec.decode(latent.clone()).into_data())))
 }

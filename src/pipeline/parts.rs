@@ -37,12 +37,12 @@ impl Parts {
         let family = checkpoint.family();
         let unet_config = UNetConfig::from_options(checkpoint.options(Part::Unet)?)?;
         let codec_config = CodecConfig::from_options(checkpoint.options(Part::Vae)?)?;
-        // As diffusers has it, which asks the codecs of XL alone.
+        // As diffusers has it, which asks the codecs of XL alone whether they bear f16.
         let codec_dtype = if family.is_xl() { codec_config.dtype(dtype) } else { dtype };
         Ok(Self {
             text_encoders: TextEncoder::load_all(checkpoint, device, dtype)?,
             unet: checkpoint.weights(Part::Unet)?.load(unet_config.init(device), dtype)?,
-            codec: codec_config.load(&checkpoint.weights(Part::Vae)?, device, codec_dtype)?,
+            codec: checkpoint.weights(Part::Vae)?.load(codec_config.init(device), codec_dtype)?,
             scheduler: scheduler(checkpoint)?,
             zeros_for_no_negative: checkpoint.flag("force_zeros_for_empty_prompt", family == Family::SdXl)?,
             wants_aesthetic_score: checkpoint.flag("requires_aesthetics_score", family == Family::SdXlRefiner)?,

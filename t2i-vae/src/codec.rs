@@ -39,16 +39,16 @@ impl CodecConfig {
         }
     }
 
-    /// A codec with the given weights, as numbers of that type. Whether it bears f16, [`dtype`](Self::dtype) says.
+    /// A codec with the given weights, as [`dtype`](Self::dtype) of the type asked for.
     ///
     /// # Errors
     /// If a tensor is missing, left over, of another shape, no float, or cannot be read.
-    pub fn load(&self, weights: &Weights, device: &Device, dtype: FloatDType) -> Result<Codec> {
-        weights.load(self.init(device), dtype)
+    pub fn load(&self, weights: &Weights, device: &Device, requested: FloatDType) -> Result<Codec> {
+        weights.load(self.init(device), self.dtype(requested))
     }
 
-    /// The type in which the codec can run when `requested` is what the caller would like. It counts for XL: the codecs of 1.x and 2.x
-    /// bear f16, whatever their configs say or leave unsaid.
+    /// The type in which the codec can run when `requested` is what the caller would like. It is meant for XL: the codecs of 1.x and 2.x
+    /// bear f16, although their configs say nothing of it; `weights.load(config.init(device), f16)` has them so.
     pub fn dtype(&self, requested: FloatDType) -> FloatDType {
         match self {
             Self::Kl(config) => config.dtype(requested),

@@ -57,7 +57,8 @@ def relative(found, expected):
 
 
 def pipeline(case, dtype):
-    made = getattr(diffusers, case["pipeline"]).from_pretrained(ROOT / case["model"], dtype=dtype, variant=VARIANTS.get(case["model"]))
+    variant = VARIANTS.get(case["model"])
+    made = getattr(diffusers, case["pipeline"]).from_pretrained(ROOT / case["model"], dtype=dtype, variant=variant)
     scheduler = json.loads((CASES / case["name"] / "scheduler_config.json").read_text())
     made.scheduler = getattr(diffusers, scheduler["_class_name"]).from_config(scheduler)
     made.set_progress_bar_config(disable=True)

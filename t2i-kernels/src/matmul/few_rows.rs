@@ -57,14 +57,13 @@ pub struct Layer<'a, T> {
 impl<T: Number> Layer<'_, T> {
     /// `out [m, n]`.
     fn multiply(self, panels: Packed<'_>, m: usize, out: &mut [f32]) {
-        let (n, share) = (self.w.cols(), self.share());
-        self.each_share(panels, m, parts(out, n, share), |c, wide, out| transpose_lines(c, wide, out));
+        self.each_share(panels, m, (out, 1), |c, wide, out| transpose_lines(c, wide, out));
     }
 
     /// The activation of the result, packed as `panels` are. Beyond the last row there may be anything.
     fn multiply_packed(self, panels: Packed<'_>, m: usize, activation: impl Fn(&mut [f32]) + Sync, out: &mut [f32]) {
-        let (n, share, width) = (self.w.cols(), self.share(), Tile::here().cols);
-        self.each_share(panels, m, parts(out, n * width, share * width), |c, wide, out| {
+        let width = Tile::here().cols;
+        self.each_share(panels, m, (out, width), |c, wide, out| {
             c.chunks_mut(PART).for_each(&activation);
             for (i, panel) in out.into_iter().enumerate() {
                 for (to, from) in panel.chunks_mut(width).zip(c.chunks(wide)) {
@@ -74,22 +73,18 @@ impl<T: Number> Layer<'_, T> {
         });
     }
 
-    /// Columns of the result that a thread computes at a time.
-    fn share(&self) -> usize {
-        let unit = Tile::here().rows;
-        even_share(self.w.cols(), (WEIGHTS / even_depth(self.w.rows())).max(unit), unit)
-    }
-
-    /// Computes as many columns for each part of the result, of which `write` gets the transposed, `[columns, wide]`.
+    /// Each thread computes some columns of the result, of which `write` gets the transposed, `[columns, wide]`, and their places in `out`,
+    /// whose lines have so many values for a column.
     fn each_share(
         self,
         panels: Packed<'_>,
         m: usize,
-        parts: Vec<Vec<&mut [f32]>>,
+        (out, values): (&mut [f32], usize),
         write: impl Fn(&mut [f32], usize, Vec<&mut [f32]>) + Sync,
     ) {
-        let (n, share) = (self.w.cols(), self.share());
-        parts.into_par_iter().enumerate().for_each(|(i, out)| {
+        let (n, unit) = (self.w.cols(), Tile::here().rows);
+        let share = even_share(n, (WEIGHTS / even_depth(self.w.rows())).max(unit), unit);
+        parts(out, n * values, share * values).into_par_iter().enumerate().for_each(|(i, out)| {
             let first = i * share;
             let bias = self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[first..]));
             let columns = Columns { w: self.w.col_range(first, share.min(n - first)), panels, m, bias };

@@ -45,7 +45,7 @@ pub(crate) fn codec(case: &str, dtype: FloatDType) -> Codec {
     let config = Options::read(&golden(case).join("config.json")).and_then(CodecConfig::from_options);
     let weights = Weights::open(&golden(case).join("weights.safetensors"));
     let (config, weights) = (config.expect("a golden config"), weights.expect("golden weights"));
-    config.load(&weights, &device(), dtype).expect("golden weights fit")
+    weights.load(config.init(&device()), dtype).expect("golden weights fit")
 }
 
 /// Tensors of a golden file, by name.
