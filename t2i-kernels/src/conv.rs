@@ -4,6 +4,8 @@ mod gradient;
 mod implicit;
 mod layer;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod winograd;
 
 pub use self::{gradient::conv3x3_weight_gradient, layer::Conv2d, shape::Window};

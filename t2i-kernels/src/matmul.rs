@@ -7,6 +7,8 @@ mod few_rows;
 mod left;
 mod microkernel;
 mod pack;
+#[cfg(test)]
+mod tests;
 
 use rayon::prelude::*;
 
@@ -15,7 +17,7 @@ use self::pack::pack_parallel;
 pub use self::{few_rows::Layer, pack::Matrix};
 pub(crate) use self::{
     left::{left, left_len},
-    microkernel::{Block, Left, Start, Tile},
+    microkernel::{Block, LINE, Left, Start, Tile},
     pack::packed_len,
 };
 use crate::{Number, scratch::with_scratch};

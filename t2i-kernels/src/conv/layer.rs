@@ -69,10 +69,10 @@ impl<'a, T: Number> Conv2d<'a, T> {
         assert_eq!(out.len(), x.len() / size * self.outputs * high * wide, "the result of {} pictures", x.len() / size);
         assert!(bias.is_none_or(|bias| bias.len() == self.outputs), "the bias has {} values", self.outputs);
         let (inputs, picture) = (self.inputs, [height, width]);
-        let weight = Matrix::new(&self.weight, self.outputs, self.weight.len() / self.outputs);
         if self.window == Window::square(3, 1, 1) && Winograd::<T>::is_worth_it(x.len() / size, picture) {
-            Winograd { weight, bias, x, inputs, picture }.forward(out);
+            Winograd { weight: &self.weight, bias, x, outputs: self.outputs, inputs, picture }.forward(out);
         } else {
+            let weight = Matrix::new(&self.weight, self.outputs, self.weight.len() / self.outputs);
             Implicit { weight, bias, x, inputs, picture, window: self.window }.forward(out);
         }
     }

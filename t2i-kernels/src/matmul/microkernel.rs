@@ -3,10 +3,14 @@
 //! The scheme is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication",
 //! <https://doi.org/10.1145/1356052.1356053>, as BLIS arranges it.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+
+use crate::arch::dispatch;
 
 /// Vectors in a row of a tile.
 const VECS: usize = 2;
+/// Values of a line of the caches.
+pub(crate) const LINE: usize = 16;
 /// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
 const FEW_VALUES: usize = 1 << 17;
 
@@ -24,7 +28,7 @@ pub(crate) struct Tile {
 impl Tile {
     /// As large as the registers hold.
     pub(crate) fn here() -> Self {
-        Arch::new().dispatch(Measure)
+        dispatch(Measure)
     }
 }
 
@@ -57,6 +61,9 @@ pub(crate) enum Start<'a> {
 pub(crate) enum Left<'a> {
     /// Panels `[k, tile.rows]`, `step` values from one to the next. Rows beyond the last may hold anything finite.
     Panels { values: &'a [f32], step: usize },
+    /// Panels `[k / LINE, tile.rows, LINE]`, where `k` is filled up to whole lines, `step` values from one to the next. Rows beyond the
+    /// last may hold anything.
+    Lines { values: &'a [f32], step: usize },
     /// Rows, `step` values from one to the next. A tile reads so few that they need not be packed.
     Rows { values: &'a [f32], step: usize },
 }
@@ -81,7 +88,7 @@ impl Block<'_> {
     /// Computes the result. Where `b` has few values it stays in the second cache while the rows of `a` pass by once; else each
     /// of its panels stays in the first cache while all of `a` passes by.
     pub(crate) fn run(self) {
-        Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -122,6 +129,11 @@ impl Block<'_> {
         match self.a {
             Left::Panels { values, step } => {
                 let (panel, _) = values[row / MR * step..][..self.k * MR].as_chunks::<MR>();
+                self.tile::<S, MR>(simd, panel, b, row, col);
+            }
+            Left::Lines { values, step } => {
+                let (lines, _) = values[row / MR * step..][..self.k.next_multiple_of(LINE) * MR].as_chunks::<LINE>();
+                let (panel, _) = lines.as_chunks::<MR>();
                 self.tile::<S, MR>(simd, panel, b, row, col);
             }
             Left::Rows { values, step } => {
@@ -235,6 +247,24 @@ impl<const MR: usize, const R: usize> Columns<R> for &[[f32; MR]] {
         let mut column = [0.0; R];
         for (to, value) in column.iter_mut().zip(self[i]) {
             *to = value;
+        }
+        column
+    }
+}
+
+impl<const MR: usize> TileRows for &[[[f32; LINE]; MR]] {
+    #[inline(always)]
+    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
+        &self[..k.div_ceil(LINE)]
+    }
+}
+
+impl<const MR: usize, const R: usize> Columns<R> for &[[[f32; LINE]; MR]] {
+    #[inline(always)]
+    fn column(&self, i: usize) -> [f32; R] {
+        let mut column = [0.0; R];
+        for (to, line) in column.iter_mut().zip(&self[i / LINE]) {
+            *to = line[i % LINE];
         }
         column
     }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     transposed::{Kind, Transposed},
 };
 use crate::{
+    arch::dispatch,
     matmul::{Block, Left, Start, Tile},
     scratch::with_scratch,
 };
@@ -145,7 +146,7 @@ struct Kernels<'a> {
 
 impl Kernels<'_> {
     fn run(self) {
-        Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 

@@ -2,19 +2,21 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{
     GAP,
     grid::{Grid, Run, SIDE, within},
     points,
 };
-use crate::matmul::Tile;
+use crate::{arch::dispatch, matmul::Tile};
 
 /// Most values of a row of tiles for a vector.
 const ROW: usize = SIDE * 16;
 /// Rows and columns of a tile of the input.
 const INPUT_SIDE: usize = 6;
+/// A row above or below the picture.
+const ZEROS: [f32; ROW] = [0.0; ROW];
 
 /// Some channels of a panel of tiles.
 pub(super) struct Input<'a> {
@@ -27,7 +29,7 @@ pub(super) struct Input<'a> {
 
 impl Input<'_> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -47,11 +49,11 @@ impl WithSimd for Input<'_> {
                 groups.push((group, runs, inside));
             }
         }
-        let mut rows = Rows::zeros();
+        let mut memory = Rows::zeros();
         // Planes of channels often lie a power of two apart and push each other out of the caches: one at a time.
         for (i, channel) in self.channels.clone().enumerate() {
             for (group, runs, inside) in &groups {
-                self.pictures.gather(runs, channel, &mut rows);
+                let rows = self.pictures.rows::<S>(runs, channel, &mut memory);
                 let tile = transform(simd, &rows, *inside);
                 for (point, value) in tile.as_flattened().iter().enumerate() {
                     let at = point * step + i * unit + group;
@@ -62,8 +64,14 @@ impl WithSimd for Input<'_> {
     }
 }
 
-/// Of each of a tile's six rows the values 0 to 3 (`low`) and 4 to 7 (`high`, of which two are used), a tile after
-/// another.
+/// A row of tiles: of each the values 0 to 3 (`low`) and 4 to 7 (`high`, of which two are used), a tile after another.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    low: &'a [f32; ROW],
+    high: &'a [f32; ROW],
+}
+
+/// Memory for the rows of tiles that do not lie side by side.
 pub(super) struct Rows {
     low: [[f32; ROW]; INPUT_SIDE],
     high: [[f32; ROW]; INPUT_SIDE],
@@ -72,6 +80,10 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn zeros() -> Self {
         Self { low: [[0.0; ROW]; INPUT_SIDE], high: [[0.0; ROW]; INPUT_SIDE] }
+    }
+
+    fn row(&self, i: usize) -> Row<'_> {
+        Row { low: &self.low[i], high: &self.high[i] }
     }
 }
 
@@ -96,7 +108,7 @@ impl Pictures<'_> {
                 rows.high[0][SIDE * run.slot + i] = flag(run.x + i + SIDE);
             }
         }
-        let [a, b, c, d, e, f] = six_columns(simd, &rows.low[0], &rows.high[0]);
+        let [a, b, c, d, e, f] = six_columns(simd, rows.row(0));
         let one = simd.splat_f32s(1.0);
         [
             simd.equal_f32s(a, one),
@@ -111,7 +123,40 @@ impl Pictures<'_> {
     /// The six rows of tiles, from the one above their outputs on, with zeros above and below the picture. What lies to
     /// the left and right of it may be anything.
     #[inline(always)]
-    pub(super) fn gather(&self, runs: &[Run], channel: usize, rows: &mut Rows) {
+    pub(super) fn rows<'r, S: Simd>(
+        &'r self,
+        runs: &[Run],
+        channel: usize,
+        memory: &'r mut Rows,
+    ) -> [Row<'r>; INPUT_SIDE] {
+        if let [run] = runs
+            && run.count == S::F32_LANES
+            && let Some(rows) = self.in_place(run, channel)
+        {
+            return rows;
+        }
+        self.gather(runs, channel, memory);
+        std::array::from_fn(|i| memory.row(i))
+    }
+
+    /// The rows where they lie, if all that is read with them is there.
+    #[inline(always)]
+    fn in_place(&self, run: &Run, channel: usize) -> Option<[Row<'_>; INPUT_SIDE]> {
+        let (height, width) = (self.grid.height, self.grid.width);
+        let plane = (run.picture * self.channels + channel) * height * width;
+        let mut rows = [Row { low: &ZEROS, high: &ZEROS }; INPUT_SIDE];
+        for (row, y) in rows.iter_mut().zip(run.y..) {
+            if (1..=height).contains(&y) {
+                let from = self.x.get((plane + (y - 1) * width + run.x).checked_sub(1)?..)?;
+                *row = Row { low: from.first_chunk()?, high: from.get(SIDE..)?.first_chunk()? };
+            }
+        }
+        Some(rows)
+    }
+
+    /// Copies the rows.
+    #[inline(always)]
+    fn gather(&self, runs: &[Run], channel: usize, rows: &mut Rows) {
         let (height, width) = (self.grid.height, self.grid.width);
         for run in runs {
             let plane = (run.picture * self.channels + channel) * height * width;
@@ -154,7 +199,11 @@ pub(super) fn copy_fours(from: &[f32], to: &mut [f32]) {
 
 /// `B^T d B` of as many tiles as there are lanes. The order of the tiles is pulp's.
 #[inline(always)]
-pub(super) fn transform<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE]) -> [[S::f32s; 6]; 6] {
+pub(super) fn transform<S: Simd>(
+    simd: S,
+    rows: &[Row<'_>; INPUT_SIDE],
+    inside: [S::m32s; INPUT_SIDE],
+) -> [[S::f32s; 6]; 6] {
     let mut tile = values(simd, rows, inside);
     for row in &mut tile {
         *row = points::input(simd, *row);
@@ -170,11 +219,15 @@ pub(super) fn transform<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_S
 
 /// The values of as many tiles as there are lanes, with zeros around the picture.
 #[inline(always)]
-pub(super) fn values<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE]) -> [[S::f32s; 6]; 6] {
+pub(super) fn values<S: Simd>(
+    simd: S,
+    rows: &[Row<'_>; INPUT_SIDE],
+    inside: [S::m32s; INPUT_SIDE],
+) -> [[S::f32s; 6]; 6] {
     let zero = simd.splat_f32s(0.0);
     let mut tile = [[zero; 6]; 6];
-    for (tile, (low, high)) in tile.iter_mut().zip(rows.low.iter().zip(&rows.high)) {
-        *tile = six_columns(simd, low, high);
+    for (tile, row) in tile.iter_mut().zip(rows) {
+        *tile = six_columns(simd, *row);
         for (value, inside) in tile.iter_mut().zip(inside) {
             *value = simd.select_f32s(inside, *value, zero);
         }
@@ -184,8 +237,8 @@ pub(super) fn values<S: Simd>(simd: S, rows: &Rows, inside: [S::m32s; INPUT_SIDE
 
 /// The columns of tiles, from rows that lie a tile after another.
 #[inline(always)]
-fn six_columns<S: Simd>(simd: S, low: &[f32; ROW], high: &[f32; ROW]) -> [S::f32s; INPUT_SIDE] {
-    let ([a, b, c, d], [e, f, ..]) = (four_columns(simd, low), four_columns(simd, high));
+fn six_columns<S: Simd>(simd: S, row: Row<'_>) -> [S::f32s; INPUT_SIDE] {
+    let ([a, b, c, d], [e, f, ..]) = (four_columns(simd, row.low), four_columns(simd, row.high));
     [a, b, c, d, e, f]
 }
 

@@ -1,44 +1,54 @@
 //! Kernels of 3x3 at the points.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use super::{GAP, points};
-use crate::matmul::Tile;
+use super::points;
+use crate::{
+    Number,
+    arch::dispatch,
+    matmul::{LINE, Tile},
+};
 
-/// Kernels of a panel of outputs.
-pub(super) struct Kernels<'a> {
-    pub(super) channels: usize,
-    /// `[channel, 3, 3, tile.rows]`, and a vector more.
-    pub(super) weight: &'a [f32],
-    /// `[point, channel, tile.rows]`, with a gap after each point.
-    pub(super) u: &'a mut [f32],
+/// Kernels of an output channel.
+pub(super) struct Kernels<'a, 'b, T> {
+    /// `[channel, 3, 3]`.
+    pub(super) weight: &'a [T],
+    /// For each point a panel `[line, row, channel]`.
+    pub(super) u: &'a mut [&'b mut [f32]],
+    /// The channel's row in the panel.
+    pub(super) row: usize,
 }
 
-impl Kernels<'_> {
+impl<T: Number> Kernels<'_, '_, T> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
-impl WithSimd for Kernels<'_> {
+impl<T: Number> WithSimd for Kernels<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (rows, channels) = (Tile::here().rows, self.channels);
-        let step = channels * rows + GAP;
-        // A vector may reach beyond the rows: what it writes there is written again, or lies in the gap.
-        for row in (0..rows).step_by(S::F32_LANES) {
-            for c in 0..channels {
-                let kernels = &self.weight[c * 9 * rows + row..][..8 * rows + S::F32_LANES];
-                let mut g = [[simd.splat_f32s(0.0); 3]; 3];
-                for (i, value) in g.as_flattened_mut().iter_mut().enumerate() {
-                    *value = S::as_simd_f32s(&kernels[i * rows..i * rows + S::F32_LANES]).0[0];
+        let rows = Tile::here().rows;
+        let mut memory = [0.0; 9 * LINE];
+        let mut columns = [[0.0; LINE]; 9];
+        for (i, weight) in self.weight.chunks(9 * LINE).enumerate() {
+            let kernels = T::widened(weight, &mut memory).as_chunks::<9>().0;
+            for (j, kernel) in kernels.iter().enumerate() {
+                for (column, value) in columns.iter_mut().zip(kernel) {
+                    column[j] = *value;
                 }
-                let u = transform(simd, g);
-                for (i, value) in u.as_flattened().iter().enumerate() {
-                    let at = i * step + c * rows + row;
-                    S::as_mut_simd_f32s(&mut self.u[at..at + S::F32_LANES]).0[0] = *value;
+            }
+            let line = (i * rows + self.row) * LINE;
+            for from in (0..LINE).step_by(S::F32_LANES) {
+                let mut g = [[simd.splat_f32s(0.0); 3]; 3];
+                for (value, column) in g.as_flattened_mut().iter_mut().zip(&columns) {
+                    *value = S::as_simd_f32s(&column[from..from + S::F32_LANES]).0[0];
+                }
+                let tile = transform(simd, g);
+                for (u, value) in self.u.iter_mut().zip(tile.as_flattened()) {
+                    S::as_mut_simd_f32s(&mut u[line + from..][..S::F32_LANES]).0[0] = *value;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Tiles of the output, transformed back.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{
     GAP,
@@ -8,6 +8,7 @@ use super::{
     input::copy_fours,
     points,
 };
+use crate::arch::dispatch;
 
 /// Some output channels of some tiles.
 pub(super) struct Output<'a, 'b> {
@@ -24,7 +25,7 @@ pub(super) struct Output<'a, 'b> {
 
 impl Output<'_, '_> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{
     GAP, POINTS,
@@ -10,6 +10,7 @@ use super::{
     input::{Pictures, Rows, transform, values},
     points,
 };
+use crate::arch::dispatch;
 
 /// Channels that are put side by side at a time.
 const FOUR: usize = 4;
@@ -39,7 +40,7 @@ pub(super) struct Transposed<'a> {
 
 impl Transposed<'_> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -51,11 +52,11 @@ impl WithSimd for Transposed<'_> {
         for group in (0..self.tiles).step_by(S::F32_LANES) {
             let runs: Vec<Run> = within(self.places, group, S::F32_LANES).collect();
             let inside = self.pictures.inside(simd, &runs);
-            let mut rows = Rows::zeros();
+            let mut memory = Rows::zeros();
             for first in (0..self.width).step_by(FOUR) {
                 let mut tiles = [[[simd.splat_f32s(0.0); 6]; 6]; FOUR];
                 for (tile, channel) in tiles.iter_mut().zip(self.channels.clone().skip(first)) {
-                    self.pictures.gather(&runs, channel, &mut rows);
+                    let rows = self.pictures.rows::<S>(&runs, channel, &mut memory);
                     *tile = match self.kind {
                         Kind::Input => transform(simd, &rows, inside),
                         Kind::OutputGradient => output_back(simd, &values(simd, &rows, inside)),

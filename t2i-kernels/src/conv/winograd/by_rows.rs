@@ -1,0 +1,107 @@
+//! Few tiles: each thread computes some output channels, for which it transforms the kernels itself.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    POINTS, Winograd,
+    channels::Chunk,
+    grid::Grid,
+    output::Output,
+    products::{Products, result_len},
+};
+use crate::{Number, matmul::Tile, scratch::with_scratch};
+
+/// Most channels that are summed between two stores: so few that their transformed kernels stay in the second cache.
+const MOST_CHANNELS: usize = 128;
+/// Values of transformed input that are kept at a time, for all threads.
+const INPUT_VALUES: usize = 2 << 20;
+/// Tiles of a block of transformed output.
+const OUTPUT_TILES: usize = 64;
+/// Most panels of output channels that a thread computes at a time.
+const MOST_PANELS: usize = 3;
+
+/// A convolution of few tiles.
+pub(super) struct ByRows<'a, T> {
+    pub(super) conv: &'a Winograd<'a, T>,
+    pub(super) grid: Grid,
+}
+
+/// Transformed input, for all threads.
+struct Inputs<'a> {
+    chunks: &'a [Chunk],
+    /// `[panel of tiles, chunk, point, channel, tile.cols]`.
+    v: &'a [f32],
+    /// Values of a panel.
+    panel: usize,
+    tiles: Range<usize>,
+}
+
+impl<T: Number> ByRows<'_, T> {
+    /// Writes the result, `out [batch, outputs, height, width]`.
+    pub(super) fn run(&self, out: &mut [f32]) {
+        let (grid, unit) = (&self.grid, Tile::here().cols);
+        let chunks = Chunk::all(self.conv.inputs, MOST_CHANNELS);
+        let panel: usize = chunks.iter().map(Chunk::input_len).sum();
+        let most = (INPUT_VALUES / (POINTS * self.conv.inputs)).next_multiple_of(unit);
+        let parts = grid.tiles().div_ceil(most);
+        let tiles = grid.tiles().div_ceil(parts).next_multiple_of(unit);
+        with_scratch(panel * tiles / unit, |v| {
+            for first in (0..grid.tiles()).step_by(tiles) {
+                let tiles = first..grid.tiles().min(first + tiles);
+                let v = &mut v[..panel * tiles.len().div_ceil(unit)];
+                v.par_chunks_mut(panel).enumerate().for_each(|(i, v)| {
+                    v.par_chunks_mut(chunks[0].input_len()).zip(&chunks).for_each(|(v, chunk)| {
+                        self.conv.transform_input(grid, first + i * unit, chunk, v);
+                    });
+                });
+                self.share_outputs(&Inputs { chunks: &chunks, v, panel, tiles }, out);
+            }
+        });
+    }
+
+    fn share_outputs(&self, inputs: &Inputs<'_>, out: &mut [f32]) {
+        let (outputs, unit) = (self.conv.outputs, Tile::here().rows);
+        let rows = share_panels(outputs.div_ceil(unit)) * unit;
+        let mut tasks: Vec<Vec<&mut [f32]>> = (0..outputs.div_ceil(rows)).map(|_| Vec::new()).collect();
+        for (i, plane) in out.chunks_mut(self.grid.height * self.grid.width).enumerate() {
+            tasks[i % outputs / rows].push(plane);
+        }
+        tasks.into_par_iter().enumerate().for_each(|(i, mut planes)| self.rows(inputs, i * rows, &mut planes));
+    }
+
+    /// Some output channels; `planes [batch, rows]`.
+    fn rows(&self, inputs: &Inputs<'_>, row: usize, planes: &mut [&mut [f32]]) {
+        let rows = planes.len() / self.grid.batch;
+        let block = result_len(rows, OUTPUT_TILES);
+        let kernels = inputs.chunks[0].kernels_len(rows);
+        let firsts = || inputs.tiles.clone().step_by(OUTPUT_TILES);
+        with_scratch(kernels + block * firsts().count(), |memory| {
+            let (u, m) = memory.split_at_mut(kernels);
+            for chunk in inputs.chunks {
+                let u = &mut u[..chunk.kernels_len(rows)];
+                for (i, u) in chunk.kernel_panels(rows, u).into_iter().enumerate() {
+                    self.conv.transform_kernels(row + i * Tile::here().rows, chunk, u);
+                }
+                for (first, m) in firsts().zip(m.chunks_exact_mut(block)) {
+                    let v = &inputs.v[inputs.panel * (first - inputs.tiles.start) / Tile::here().cols..];
+                    let tiles = OUTPUT_TILES.min(inputs.tiles.end - first);
+                    Products { chunk, u, rows, v, panel: inputs.panel, tiles, step: OUTPUT_TILES }.add_to(m);
+                }
+            }
+            for (first, m) in firsts().zip(m.chunks_exact(block)) {
+                let places = self.grid.places(first, OUTPUT_TILES.min(inputs.tiles.end - first));
+                let bias = self.conv.bias.map(|bias| &bias[row..]);
+                Output { m, rows, step: OUTPUT_TILES, places: &places, grid: &self.grid, bias, planes }.run();
+            }
+        });
+    }
+}
+
+/// Panels for a task, so that all threads end at about the same time.
+fn share_panels(panels: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    let time = |share: usize| panels.div_ceil(share).div_ceil(threads) * share;
+    (1..=MOST_PANELS).rev().min_by_key(|share| time(*share)).unwrap_or(1)
+}
