@@ -2,10 +2,8 @@
 
 use rayon::prelude::*;
 
-/// A line of a cache holds as many values.
-const LINE: usize = 16;
 /// Rows of a result that a thread writes at a time.
-const ROWS: usize = 2 * LINE;
+const ROWS: usize = 32;
 
 /// Each matrix transposed.
 ///
@@ -31,17 +29,15 @@ pub fn transpose(x: &[f32], [rows, columns]: [usize; 2], out: &mut [f32]) {
     });
 }
 
-/// `to[i][j] = from[j * step + i]`, in squares that stay in the first cache.
+/// `to[i][j] = from[j * step + i]`.
 pub(crate) fn transpose_lines(from: &[f32], step: usize, mut to: Vec<&mut [f32]>) {
-    for (i, rows) in to.chunks_mut(LINE).enumerate() {
-        let (columns, from) = (rows[0].len(), &from[i * LINE..]);
-        let whole = if rows.len() == LINE { columns - columns % LINE } else { 0 };
-        for j in (0..whole).step_by(LINE) {
+    for (i, rows) in to.chunks_mut(SIDE).enumerate() {
+        let (columns, from) = (rows[0].len(), &from[i * SIDE..]);
+        let whole = if rows.len() == SIDE { columns - columns % SIDE } else { 0 };
+        for j in (0..whole).step_by(SIDE) {
             let line = |j: usize| *from[j * step..].first_chunk().expect("as long as the rows are many");
-            let square: [[f32; LINE]; LINE] = std::array::from_fn(|k| line(j + k));
-            for (i, row) in rows.iter_mut().enumerate() {
-                let to: &mut [f32; LINE] = row[j..].first_chunk_mut().expect("a whole line");
-                *to = std::array::from_fn(|k| square[k][i]);
+            for (row, line) in rows.iter_mut().zip(transposed([line(j), line(j + 1), line(j + 2), line(j + 3)])) {
+                *row[j..].first_chunk_mut().expect("a whole line") = line;
             }
         }
         for j in whole..columns {
@@ -50,6 +46,38 @@ pub(crate) fn transpose_lines(from: &[f32], step: usize, mut to: Vec<&mut [f32]>
             }
         }
     }
+}
+
+/// Rows and columns of a square that is transposed at once: its rows are vectors that every CPU has.
+pub(crate) const SIDE: usize = 4;
+
+/// The transposed square.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn transposed(square: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
+    use std::arch::x86_64::{__m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+    let [a, b, c, d] = square.map(bytemuck::cast::<_, __m128>);
+    // SAFETY: every x86-64 has these instructions.
+    #[allow(unsafe_code)]
+    let columns = unsafe {
+        let (left, right) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b)); // a0 b0 a1 b1, a2 b2 a3 b3
+        let (more_left, more_right) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+        [
+            _mm_movelh_ps(left, more_left),
+            _mm_movehl_ps(more_left, left),
+            _mm_movelh_ps(right, more_right),
+            _mm_movehl_ps(more_right, right),
+        ]
+    };
+    columns.map(bytemuck::cast)
+}
+
+/// The transposed square.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(crate) fn transposed([a, b, c, d]: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
+    let column = |i: usize| [a[i], b[i], c[i], d[i]];
+    [column(0), column(1), column(2), column(3)]
 }
 
 /// Pictures of another size, where each pixel is that which lies at its place, rounded up and to the left.

@@ -3,6 +3,8 @@
 //! The scheme is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication",
 //! <https://doi.org/10.1145/1356052.1356053>, as BLIS arranges it.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use crate::arch::dispatch;
@@ -106,23 +108,24 @@ impl Block<'_> {
     fn tiles<S: Simd, const MR: usize>(mut self, simd: S) {
         let (rows, cols) = ((0..self.rows).step_by(MR), (0..self.cols).step_by(VECS * S::F32_LANES));
         if self.k * self.cols <= FEW_VALUES {
+            let tiles = cols.len();
             for row in rows {
-                for col in cols.clone() {
-                    self.tile_of::<S, MR>(simd, row, col);
+                for (i, col) in cols.clone().enumerate() {
+                    self.tile_of::<S, MR>(simd, row, col, MR * i / tiles..MR * (i + 1) / tiles);
                 }
             }
         } else {
             for col in cols {
                 for row in rows.clone() {
-                    self.tile_of::<S, MR>(simd, row, col);
+                    self.tile_of::<S, MR>(simd, row, col, 0..if col == 0 { MR } else { 0 });
                 }
             }
         }
     }
 
-    /// The tile at `row` and `col`.
+    /// The tile at `row` and `col`. Of the rows in place that follow those of the tile the CPU is asked to fetch some.
     #[inline(always)]
-    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, row: usize, col: usize) {
+    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, row: usize, col: usize, fetched: Range<usize>) {
         let width = VECS * S::F32_LANES;
         let (b, _) = S::as_simd_f32s(&self.b[col / width * self.b_step..][..self.k * width]);
         let (b, _) = b.as_chunks::<VECS>();
@@ -137,7 +140,9 @@ impl Block<'_> {
                 self.tile::<S, MR>(simd, panel, b, row, col);
             }
             Left::Rows { values, step } => {
-                let rows = RowsInPlace { values: &values[row * step..], step, count: self.rows - row };
+                let values = &values[row * step..];
+                let next = values.as_ptr().wrapping_add((MR + fetched.start) * step);
+                let rows = RowsInPlace { values, step, count: self.rows - row, next, fetched: fetched.len() };
                 self.tile::<S, MR>(simd, rows, b, row, col);
             }
         }
@@ -275,6 +280,9 @@ struct RowsInPlace<'a> {
     values: &'a [f32],
     step: usize,
     count: usize,
+    /// Where rows begin that are needed soon, `fetched` of them. There may be none.
+    next: *const f32,
+    fetched: usize,
 }
 
 impl TileRows for RowsInPlace<'_> {
@@ -285,19 +293,45 @@ impl TileRows for RowsInPlace<'_> {
         for (i, row) in rows.iter_mut().enumerate() {
             *row = &self.values[i.min(self.count - 1) * self.step..][..k];
         }
-        rows
+        ColumnsInPlace { rows, next: self.next, step: self.step, fetched: self.fetched }
     }
 }
 
-impl<const R: usize> Columns<R> for [&[f32]; R] {
+/// Rows, and those that are needed soon.
+struct ColumnsInPlace<'a, const R: usize> {
+    rows: [&'a [f32]; R],
+    next: *const f32,
+    step: usize,
+    fetched: usize,
+}
+
+impl<const R: usize> Columns<R> for ColumnsInPlace<'_, R> {
     #[inline(always)]
     fn column(&self, i: usize) -> [f32; R] {
+        // A line of each in as many steps as it has values.
+        if i % LINE < self.fetched {
+            fetch(self.next.wrapping_add(i % LINE * self.step + i));
+        }
         let mut column = [0.0; R];
-        for (to, row) in column.iter_mut().zip(self) {
+        for (to, row) in column.iter_mut().zip(&self.rows) {
             *to = row[i];
         }
         column
     }
+}
+
+/// Asks the CPU to bring a value to the second cache: without it the first tile of new rows waits for the memory.
+#[inline(always)]
+fn fetch(value: *const f32) {
+    // SAFETY: a request for an address that does not exist has no effect.
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(value.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 /// The sums over `k` of a tile of `R` rows and `V` vectors.

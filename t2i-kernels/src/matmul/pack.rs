@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::Number;
+use crate::{
+    Number,
+    rearrange::{SIDE, transposed},
+};
 
 /// A matrix that lies in a slice, element `[i, j]` at `i * row_step + j * col_step`.
 #[derive(Clone, Copy, Debug)]
@@ -128,9 +131,17 @@ fn write_four<T: Number>(columns: [&[T]; 4], width: usize, to: &mut [f32]) {
     let mut memory = [[0.0; ROWS]; 4];
     let mut columns = columns.into_iter().zip(&mut memory).map(|(from, memory)| T::widened(from, memory));
     let [a, b, c, d] = std::array::from_fn(|_| columns.next().expect("four"));
-    let values = a.iter().zip(b).zip(c.iter().zip(d));
-    for (to, ((a, b), (c, d))) in to.chunks_mut(width).zip(values) {
-        to[..4].copy_from_slice(&[*a, *b, *c, *d]);
+    let squares = [a, b, c, d].map(|column| column.as_chunks::<SIDE>().0);
+    let squares = squares[0].iter().zip(squares[1]).zip(squares[2].iter().zip(squares[3]));
+    let mut lines = to.chunks_mut(width);
+    for ((a, b), (c, d)) in squares {
+        for (line, to) in transposed([*a, *b, *c, *d]).iter().zip(&mut lines) {
+            to[..SIDE].copy_from_slice(line);
+        }
+    }
+    let whole = a.len() - a.len() % SIDE;
+    for (i, to) in lines.enumerate().take(a.len() - whole) {
+        to[..SIDE].copy_from_slice(&[a, b, c, d].map(|column| column[whole + i]));
     }
 }
 
