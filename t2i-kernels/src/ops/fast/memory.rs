@@ -13,11 +13,10 @@ use crate::memory::Memory;
 
 /// Values of results that the allocator serves as fast.
 const SMALL: usize = 1 << 14;
-/// Values that are kept at most, 256 MiB of them.
-const MOST: usize = 64 << 20;
+/// Values that are kept at most while they are not used, 512 MiB of them.
+const MOST: usize = 128 << 20;
 
-/// Memory that nobody uses, the longest unused first.
-static UNUSED: Mutex<Vec<Memory>> = Mutex::new(Vec::new());
+static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 
 /// The bytes of `len` values, which `write` fills. They hold anything before.
 pub(super) fn filled(len: usize, write: impl FnOnce(&mut [f32])) -> Bytes {
@@ -36,32 +35,65 @@ pub(super) fn filled(len: usize, write: impl FnOnce(&mut [f32])) -> Bytes {
     }
 }
 
-/// The smallest unused memory for `len` values, unless it is much too large; else fresh memory.
-fn take(len: usize) -> Memory {
-    let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
-    let size = |i: &usize| unused[*i].len();
-    let fits = (0..unused.len()).filter(|i| (len..=len + len / 4).contains(&size(i))).min_by_key(size);
-    fits.map(|i| unused.remove(i)).unwrap_or_else(|| {
-        drop(unused);
-        Memory::zeroed(len)
-    })
+/// The memory of all results.
+struct Pool {
+    /// The longest unused first.
+    unused: Vec<Memory>,
+    /// Values in use, and the most there ever were.
+    in_use: usize,
+    peak: usize,
 }
 
-/// Keeps memory, and lets go what has been unused for longest if it is too much.
-fn keep(memory: Memory) {
-    let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
-    unused.push(memory);
-    let total: usize = unused.iter().map(|memory| memory.len()).sum();
-    let mut excess = total.saturating_sub(MOST);
-    let gone = unused.iter().take_while(|memory| {
-        let goes = excess > 0;
-        excess = excess.saturating_sub(memory.len());
-        goes
-    });
-    let gone = gone.count();
-    let gone: Vec<_> = unused.drain(..gone).collect();
-    drop(unused);
+impl Pool {
+    const fn new() -> Self {
+        Self { unused: Vec::new(), in_use: 0, peak: 0 }
+    }
+
+    /// The smallest unused memory for `len` values, unless it is much too large.
+    fn take(&mut self, len: usize) -> Option<Memory> {
+        let size = |i: &usize| self.unused[*i].len();
+        let fits = (0..self.unused.len()).filter(|i| (len..=len + len / 4).contains(&size(i))).min_by_key(size);
+        let memory = fits.map(|i| self.unused.remove(i));
+        self.in_use += memory.as_ref().map_or(len, |memory| memory.len());
+        self.peak = self.peak.max(self.in_use);
+        memory
+    }
+
+    fn keep(&mut self, memory: Memory) {
+        self.in_use -= memory.len();
+        self.unused.push(memory);
+    }
+
+    /// The longest unused memory, as far as there is more than ever was in use, or too much.
+    fn excess(&mut self) -> Vec<Memory> {
+        let kept = MOST.min(self.peak - self.in_use);
+        let mut excess = self.unused.iter().map(|memory| memory.len()).sum::<usize>().saturating_sub(kept);
+        let gone = self.unused.iter().take_while(|memory| {
+            let goes = excess > 0;
+            excess = excess.saturating_sub(memory.len());
+            goes
+        });
+        let gone = gone.count();
+        self.unused.drain(..gone).collect()
+    }
+}
+
+/// Unused memory for `len` values, else fresh memory.
+fn take(len: usize) -> Memory {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory = pool.take(len);
+    let gone = pool.excess();
+    drop(pool);
     drop(gone); // outside of the lock: it goes back to the system
+    memory.unwrap_or_else(|| Memory::zeroed(len))
+}
+
+fn keep(memory: Memory) {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    pool.keep(memory);
+    let gone = pool.excess();
+    drop(pool);
+    drop(gone);
 }
 
 /// Memory that is kept when its tensor is dropped.
@@ -93,5 +125,42 @@ impl AllocationController for Recycled {
         let bytes: &[u8] = bytemuck::cast_slice(&self.0);
         // SAFETY: both types have one layout, and initialised bytes may be read as such that need not be.
         Ok(unsafe { &*(std::ptr::from_ref(bytes) as *const [MaybeUninit<u8>]) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEN: usize = 1000;
+
+    /// Memory for `len` values, fresh if the pool has none.
+    fn taken(pool: &mut Pool, len: usize) -> Memory {
+        pool.take(len).unwrap_or_else(|| Memory::zeroed(len))
+    }
+
+    #[test]
+    fn memory_that_fits_is_used_again() {
+        let mut pool = Pool::new();
+        let memory = taken(&mut pool, LEN);
+        pool.keep(memory);
+        assert!(pool.take(LEN / 2).is_none(), "much too large");
+        assert!(pool.take(LEN + 1).is_none(), "too small");
+        assert_eq!(pool.take(LEN - 100).map(|memory| memory.len()), Some(LEN));
+        assert!(pool.unused.is_empty());
+    }
+
+    #[test]
+    fn no_more_is_kept_than_was_ever_in_use() {
+        let mut pool = Pool::new();
+        let (old, new) = (taken(&mut pool, LEN), taken(&mut pool, 2 * LEN));
+        pool.keep(old);
+        pool.keep(new);
+        assert!(pool.excess().is_empty(), "both were in use");
+        let other = taken(&mut pool, 3 * LEN);
+        let gone: Vec<usize> = pool.excess().iter().map(|memory| memory.len()).collect();
+        assert_eq!(gone, [LEN, 2 * LEN], "all that was in use is the other one");
+        pool.keep(other);
+        assert!(pool.excess().is_empty() && pool.in_use == 0 && pool.peak == 3 * LEN);
     }
 }
