@@ -10,7 +10,7 @@ mod common;
 mod shapes;
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig2d};
+use burn::nn::{GroupNorm, GroupNormConfig, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation;
 use burn::tensor::{Distribution, Tensor};
 use t2i_core::nn::{attention as attend, causal_attention, multi_head_attention};
@@ -39,12 +39,12 @@ macro_rules! beside_plain {
             use super::*;
             type Shape = shapes::Named<$sizes>;
 
-            #[divan::bench(args = $shapes, sample_count = 5, sample_size = 1, max_time = 2)]
+            #[divan::bench(args = $shapes, sample_count = 25, sample_size = 1, max_time = 1)]
             fn kernel(bencher: divan::Bencher<'_, '_>, shape: &Shape) {
                 common::time(bencher, super::$name(shape.sizes, Form::Kernel));
             }
 
-            #[divan::bench(args = $shapes, sample_count = 5, sample_size = 1, max_time = 2)]
+            #[divan::bench(args = $shapes, sample_count = 25, sample_size = 1, max_time = 1)]
             fn plain(bencher: divan::Bencher<'_, '_>, shape: &Shape) {
                 common::time(bencher, super::$name(shape.sizes, Form::Plain));
             }
@@ -60,6 +60,7 @@ beside_plain!(group_norm, shapes::feature_maps(), Pictures);
 beside_plain!(group_norm_silu, shapes::feature_maps(), Pictures);
 beside_plain!(layer_norm, shapes::tokens(), Tokens);
 beside_plain!(linear, shapes::projections(), Tokens);
+beside_plain!(perceptron, shapes::perceptrons(), Tokens);
 beside_plain!(silu, shapes::feature_maps(), Pictures);
 
 fn attention(sizes: Attention, form: Form) -> Operation {
@@ -152,6 +153,17 @@ fn linear(sizes: Tokens, form: Form) -> Operation {
     }
 }
 
+fn perceptron(sizes: Tokens, form: Form) -> Operation {
+    let Tokens { width, outputs: between, .. } = sizes;
+    let x = tokens(sizes);
+    let layer = |from, to| common::random_weights(LinearConfig::new(from, to).init(&common::device()));
+    let [first, second]: [Linear; 2] = [layer(width, between), layer(between, width)];
+    match form {
+        Form::Kernel => operation(move || ops::perceptron(&first, ops::Activation::Gelu, &second, x.clone())),
+        Form::Plain => operation(move || second.forward(activation::gelu(first.forward(x.clone())))),
+    }
+}
+
 fn silu(sizes: Pictures, form: Form) -> Operation {
     let x = pictures(sizes);
     match form {
@@ -174,6 +186,7 @@ fn values<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &common::device()).cast(common::dtype())
 }
 
-fn operation<const D: usize>(run: impl Fn() -> Tensor<D> + 'static) -> Operation {
-    Box::new(move || drop(run()))
+/// Within the pool of threads, as in a network.
+fn operation<const D: usize>(run: impl Fn() -> Tensor<D> + Sync + 'static) -> Operation {
+    Box::new(move || drop(ops::in_pool(&common::device(), &run)))
 }

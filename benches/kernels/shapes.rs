@@ -131,13 +131,27 @@ pub(crate) fn projections() -> Vec<Named<Tokens>> {
             add(&mut list, model, Tokens { batch: BATCH, tokens, width, outputs });
         }
     }
-    for config in [ClipTextConfig::clip_l(), ClipTextConfig::open_clip_h(), ClipTextConfig::open_clip_bigg()] {
-        let (tokens, hidden, inner) = (config.positions, config.hidden_size, config.intermediate_size);
-        for (width, outputs) in [(hidden, hidden), (hidden, inner), (inner, hidden)] {
+    for hidden in perceptrons() {
+        let Tokens { tokens, width, outputs, .. } = hidden.sizes;
+        for (width, outputs) in [(width, width), (width, outputs), (outputs, width)] {
             add(&mut list, "text", Tokens { batch: BATCH, tokens, width, outputs });
         }
     }
     list
+}
+
+/// The perceptrons of the text encoders: their width, and as `outputs` that between their layers.
+pub(crate) fn perceptrons() -> Vec<Named<Tokens>> {
+    let mut list = Vec::new();
+    for config in text_encoders() {
+        let (tokens, width, outputs) = (config.positions, config.hidden_size, config.intermediate_size);
+        add(&mut list, "text", Tokens { batch: BATCH, tokens, width, outputs });
+    }
+    list
+}
+
+fn text_encoders() -> [ClipTextConfig; 3] {
+    [ClipTextConfig::clip_l(), ClipTextConfig::open_clip_h(), ClipTextConfig::open_clip_bigg()]
 }
 
 /// Tokens of every transformer: what a layer norm sees, and as `outputs` what the gate of its network leaves.
@@ -164,7 +178,7 @@ pub(crate) fn attentions() -> Vec<Named<Attention>> {
     let (width, side) = *codec_levels().last().expect("several resolutions");
     let tokens = side * side;
     add(&mut list, "vae_512", Attention { batch: 1, tokens, context: tokens, heads: 1, width, causal: false });
-    for config in [ClipTextConfig::clip_l(), ClipTextConfig::open_clip_h(), ClipTextConfig::open_clip_bigg()] {
+    for config in text_encoders() {
         let (tokens, heads, width) = (config.positions, config.heads, config.hidden_size);
         add(&mut list, "text", Attention { batch: BATCH, tokens, context: tokens, heads, width, causal: true });
     }

@@ -8,7 +8,7 @@
 //! | group norm, with SiLU or without; layer norm? | [`norm`] |
 //! | softmax of rows? | [`softmax`] |
 //! | convolution? | [`Conv2d`], and [`conv3x3_weight_gradient`] |
-//! | products of matrices? | [`linear`], [`perceptron`], [`matmul`] |
+//! | products of matrices? | [`linear`], [`linears`], [`perceptron`], [`matmul`] |
 //! | sums of tensors? | [`sum`] |
 //! | other axes, other sizes, side by side? | [`rearrange`] |
 //! | weights where they lie in a file? | [`map_file`] |
@@ -32,5 +32,5 @@ pub mod sum;
 
 pub use self::conv::{Conv2d, Window, conv3x3_weight_gradient};
 pub use self::file::map_file;
-pub use self::matmul::{Layer, Matrix, linear, matmul, perceptron};
+pub use self::matmul::{Layer, Matrix, linear, linears, matmul, perceptron};
 pub use self::number::Number;

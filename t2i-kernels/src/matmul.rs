@@ -13,6 +13,7 @@ mod tests;
 use rayon::prelude::*;
 
 use self::few_rows::{FEW_ROWS, few_rows, few_rows_twice};
+use self::left::left_reused;
 use self::pack::pack_parallel;
 pub use self::{few_rows::Layer, pack::Matrix};
 pub(crate) use self::{
@@ -39,19 +40,31 @@ const B_BLOCK: usize = 1 << 20;
 ///
 /// If a length does not fit the others.
 pub fn linear<T: Number>(x: &[f32], w: Matrix<'_, T>, bias: Option<&[f32]>, out: &mut [f32]) {
-    let (k, n, width) = (w.rows(), w.cols(), Tile::here().cols);
-    assert!(k > 0 && x.len().is_multiple_of(k), "{} values are no rows of {k}", x.len());
-    let x = Matrix::new(x, x.len() / k, k);
-    assert_eq!(out.len(), x.rows() * n, "the result is {} x {n}", x.rows());
-    assert!(bias.is_none_or(|bias| bias.len() == n), "the bias has {n} values");
-    if x.rows() <= FEW_ROWS {
-        return few_rows(x, Layer { w, bias }, out);
+    linears(x, [Layer { w, bias }], [out]);
+}
+
+/// [`linear`] for layers of one `x`, as those that make queries, keys and values.
+///
+/// # Panics
+///
+/// If a length does not fit the others.
+pub fn linears<T: Number, const N: usize>(x: &[f32], layers: [Layer<'_, T>; N], mut outs: [&mut [f32]; N]) {
+    for (layer, out) in layers.iter().zip(&outs) {
+        let m = layer.check(x);
+        assert_eq!(out.len(), m * layer.w.cols(), "the result is {m} x {}", layer.w.cols());
     }
-    let start = bias.map_or(Start::Zero, Start::Columns);
-    with_scratch(packed_len(k, n, width), |values| {
-        pack_parallel(w, width, values);
-        many_rows(x, Panels { values, k, n }, start, out, n);
-    });
+    let Some(k) = layers.first().map(|layer| layer.w.rows()) else { return };
+    let x = Matrix::new(x, x.len() / k, k);
+    if x.rows() <= FEW_ROWS {
+        return few_rows(x, layers, outs);
+    }
+    for (Layer { w, bias }, out) in layers.into_iter().zip(&mut outs) {
+        let (n, width) = (w.cols(), Tile::here().cols);
+        with_scratch(packed_len(k, n, width), |values| {
+            pack_parallel(w, width, values);
+            many_rows(x, Panels { values, k, n }, bias.map_or(Start::Zero, Start::Columns), out, n);
+        });
+    }
 }
 
 /// `activation(x @ w + bias) @ w + bias` for two layers. `activation` gets parts of what lies between, in any order.
@@ -69,16 +82,12 @@ pub fn perceptron<T: Number>(
     activation: impl Fn(&mut [f32]) + Sync,
     out: &mut [f32],
 ) {
-    let [k, between, n] = [layers[0].w.rows(), layers[0].w.cols(), layers[1].w.cols()];
-    assert!(k > 0 && between > 0 && n > 0, "layers from {k} to {between} to {n}");
-    assert!(x.len().is_multiple_of(k), "{} values are no rows of {k}", x.len());
+    let (m, [k, between, n]) = (layers[0].check(x), [layers[0].w.rows(), layers[0].w.cols(), layers[1].w.cols()]);
+    assert!(between > 0 && n > 0, "layers from {k} to {between} to {n}");
     assert_eq!(layers[1].w.rows(), between, "rows of the second weight are columns of the first");
-    let m = x.len() / k;
     assert_eq!(out.len(), m * n, "the result is {m} x {n}");
-    for layer in &layers {
-        assert!(layer.bias.is_none_or(|bias| bias.len() == layer.w.cols()), "the bias has {} values", layer.w.cols());
-    }
     if m <= FEW_ROWS {
+        layers[1].check(&[]);
         return few_rows_twice(Matrix::new(x, m, k), layers, activation, out);
     }
     with_scratch(m * between, |values| {
@@ -105,7 +114,7 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
         return out.fill(0.0);
     }
     if a.rows() <= FEW_ROWS {
-        return few_rows(a, Layer { w: b, bias: None }, out);
+        return few_rows(a, [Layer { w: b, bias: None }], [out]);
     }
     let cols = (B_BLOCK / k).next_multiple_of(width);
     for start in (0..n).step_by(cols) {
@@ -152,7 +161,7 @@ fn rows_times_panels(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [
         for from in (0..b.k).step_by(depth) {
             let k = depth.min(b.k - from);
             Block {
-                a: left(a.col_range(from, k), memory),
+                a: left_reused(a.col_range(from, k), memory),
                 b: &b.values[from * tile.cols..],
                 b_step: b.k * tile.cols,
                 k,

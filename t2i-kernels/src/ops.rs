@@ -143,6 +143,18 @@ pub fn linear<const D: usize>(linear: &Linear, x: Tensor<D>) -> Tensor<D> {
     fast::linear(linear, &x).unwrap_or_else(|| linear.forward(x))
 }
 
+/// Three layers of one input, as those that make queries, keys and values.
+///
+/// # Shapes
+/// - x: `[batch, tokens, inputs]`
+/// - outputs: `[batch, tokens, outputs]` each
+///
+/// # Panics
+/// If `x` has other inputs than a layer.
+pub fn linears(layers: [&Linear; 3], x: Tensor<3>) -> [Tensor<3>; 3] {
+    fast::linears(layers, &x).unwrap_or_else(|| layers.map(|layer| linear(layer, x.clone())))
+}
+
 /// Two layers with a function between them.
 ///
 /// # Shapes

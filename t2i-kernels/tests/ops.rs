@@ -204,6 +204,18 @@ fn attention() {
 }
 
 #[test]
+fn layers_of_one_input_are_those_layers() {
+    for (device, tokens) in [(Device::flex(), 5), (Device::flex(), 300), (Device::flex().autodiff(), 5)] {
+        let layers: [Linear; 3] = [50, 6, 33].map(|outputs| LinearConfig::new(7, outputs).init(&device));
+        let x = Tensor::<3>::from_data(random::<3>(0, [2, tokens, 7]).to_data(), &device);
+        let found = ops::linears(layers.each_ref(), x.clone());
+        for (found, layer) in found.into_iter().zip(&layers) {
+            assert_close("layers of one input", found.into_data(), layer.forward(x.clone()).into_data());
+        }
+    }
+}
+
+#[test]
 fn perceptrons_are_two_layers() {
     for (i, activation) in [Activation::Silu, Activation::Gelu, Activation::QuickGelu].into_iter().enumerate() {
         // A device without gradients has a kernel, one with them the composition; 600 rows are many, 10 few.

@@ -15,12 +15,12 @@ const WEIGHTS: usize = 1 << 15;
 /// Rows `x^T [k, m]`, packed.
 type Packed<'a> = &'a [f32];
 
-/// `x @ w + bias`, as the transpose of `w^T @ x^T + bias`: each thread computes some columns of the result.
-pub(super) fn few_rows<T: Number>(x: Matrix<'_>, layer: Layer<'_, T>, out: &mut [f32]) {
-    let (m, n) = (x.rows(), layer.w.cols());
-    if m > 0 && n > 0 {
-        packed(x, |panels| layer.multiply(panels, m, out));
-    }
+/// `x @ w + bias` for each layer, as the transpose of `w^T @ x^T + bias`: each thread computes some columns of the results.
+pub(super) fn few_rows<T: Number, const N: usize>(x: Matrix<'_>, layers: [Layer<'_, T>; N], outs: [&mut [f32]; N]) {
+    packed(x, |panels| {
+        let shares = layers.into_iter().zip(outs).flat_map(|(layer, out)| layer.shares(out, 1));
+        multiply(shares.collect(), panels, x.rows());
+    });
 }
 
 /// `activation(x @ w + bias) @ w + bias` for two layers: what lies between them stays transposed and packed.
@@ -30,11 +30,33 @@ pub(super) fn few_rows_twice<T: Number>(
     activation: impl Fn(&mut [f32]) + Sync,
     out: &mut [f32],
 ) {
-    let m = x.rows();
-    with_scratch(packed_len(first.w.cols(), m, Tile::here().cols), |between| {
-        packed(x, |panels| first.multiply_packed(panels, m, activation, between));
-        second.multiply(between, m, out);
+    let (m, width) = (x.rows(), Tile::here().cols);
+    with_scratch(packed_len(first.w.cols(), m, width), |between| {
+        packed(x, |panels| {
+            first.shares(between, width).into_par_iter().for_each(|share| {
+                share.compute(panels, m, |c, wide, out| {
+                    c.chunks_mut(PART).for_each(&activation);
+                    write_packed(c, wide, out);
+                });
+            });
+        });
+        multiply(second.shares(out, 1), between, m);
     });
+}
+
+/// The results of all shares, row by row.
+fn multiply<T: Number>(shares: Vec<Share<'_, '_, T>>, panels: Packed<'_>, m: usize) {
+    shares.into_par_iter().for_each(|share| share.compute(panels, m, |c, wide, out| transpose_lines(c, wide, out)));
+}
+
+/// Transposed columns, `[columns, wide]`, to their place in each panel. Beyond the last row there may be anything.
+fn write_packed(c: &[f32], wide: usize, panels: Vec<&mut [f32]>) {
+    let width = Tile::here().cols;
+    for (i, panel) in panels.into_iter().enumerate() {
+        for (to, from) in panel.chunks_mut(width).zip(c.chunks(wide)) {
+            to.copy_from_slice(&from[i * width..][..width]);
+        }
+    }
 }
 
 fn packed(x: Matrix<'_>, then: impl FnOnce(Packed<'_>)) {
@@ -54,42 +76,33 @@ pub struct Layer<'a, T> {
     pub bias: Option<&'a [f32]>,
 }
 
-impl<T: Number> Layer<'_, T> {
-    /// `out [m, n]`.
-    fn multiply(self, panels: Packed<'_>, m: usize, out: &mut [f32]) {
-        self.each_share(panels, m, (out, 1), |c, wide, out| transpose_lines(c, wide, out));
+impl<'a, T: Number> Layer<'a, T> {
+    /// The rows of `x`.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit the weight, or the bias does not.
+    pub(super) fn check(&self, x: &[f32]) -> usize {
+        let (k, n) = (self.w.rows(), self.w.cols());
+        assert!(k > 0 && x.len().is_multiple_of(k), "{} values are no rows of {k}", x.len());
+        assert!(self.bias.is_none_or(|bias| bias.len() == n), "the bias has {n} values");
+        x.len() / k
     }
 
-    /// The activation of the result, packed as `panels` are. Beyond the last row there may be anything.
-    fn multiply_packed(self, panels: Packed<'_>, m: usize, activation: impl Fn(&mut [f32]) + Sync, out: &mut [f32]) {
-        let width = Tile::here().cols;
-        self.each_share(panels, m, (out, width), |c, wide, out| {
-            c.chunks_mut(PART).for_each(&activation);
-            for (i, panel) in out.into_iter().enumerate() {
-                for (to, from) in panel.chunks_mut(width).zip(c.chunks(wide)) {
-                    to.copy_from_slice(&from[i * width..][..width]);
-                }
-            }
-        });
-    }
-
-    /// Each thread computes some columns of the result, of which `write` gets the transposed, `[columns, wide]`, and their places in `out`,
-    /// whose lines have so many values for a column.
-    fn each_share(
-        self,
-        panels: Packed<'_>,
-        m: usize,
-        (out, values): (&mut [f32], usize),
-        write: impl Fn(&mut [f32], usize, Vec<&mut [f32]>) + Sync,
-    ) {
+    /// The result in parts of some columns. The lines of `out` have so many values for a column.
+    fn shares<'o>(self, out: &'o mut [f32], values: usize) -> Vec<Share<'a, 'o, T>> {
         let (n, unit) = (self.w.cols(), Tile::here().rows);
-        let share = even_share(n, (WEIGHTS / even_depth(self.w.rows())).max(unit), unit);
-        parts(out, n * values, share * values).into_par_iter().enumerate().for_each(|(i, out)| {
-            let first = i * share;
-            let bias = self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[first..]));
-            let columns = Columns { w: self.w.col_range(first, share.min(n - first)), panels, m, bias };
-            columns.compute(|c, wide| write(c, wide, out));
-        });
+        if out.is_empty() {
+            return Vec::new();
+        }
+        let columns = even_share(n, (WEIGHTS / even_depth(self.w.rows())).max(unit), unit);
+        let firsts = (0..n).step_by(columns);
+        let share = |(first, out)| Share {
+            w: self.w.col_range(first, columns.min(n - first)),
+            bias: self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[first..])),
+            out,
+        };
+        firsts.zip(parts(out, n * values, columns * values)).map(share).collect()
     }
 }
 
@@ -103,36 +116,37 @@ fn parts(out: &mut [f32], len: usize, share: usize) -> Vec<Vec<&mut [f32]>> {
     parts
 }
 
-/// Some columns of the result.
-struct Columns<'a, T> {
+/// Some columns of a layer's result.
+struct Share<'a, 'o, T> {
     w: Matrix<'a, T>,
-    panels: Packed<'a>,
-    m: usize,
     bias: Start<'a>,
+    /// Their place in each line.
+    out: Vec<&'o mut [f32]>,
 }
 
-impl<T: Number> Columns<'_, T> {
-    fn compute(&self, write: impl FnOnce(&mut [f32], usize)) {
+impl<T: Number> Share<'_, '_, T> {
+    /// `write` gets the columns transposed, `[columns, wide]`, the length of a line, and `out`.
+    fn compute(self, panels: Packed<'_>, m: usize, write: impl FnOnce(&mut [f32], usize, Vec<&mut [f32]>)) {
         let (tile, k, cols) = (Tile::here(), self.w.rows(), self.w.cols());
-        let (wide, depth) = (self.m.next_multiple_of(tile.cols), even_depth(k));
+        let (wide, depth) = (m.next_multiple_of(tile.cols), even_depth(k));
         with_scratch(left_len(cols, depth) + cols * wide, |memory| {
             let (memory, c) = memory.split_at_mut(left_len(cols, depth));
             for from in (0..k).step_by(depth) {
                 let depth = depth.min(k - from);
                 Block {
                     a: left(self.w.row_range(from, depth).t(), memory),
-                    b: &self.panels[from * tile.cols..],
+                    b: &panels[from * tile.cols..],
                     b_step: k * tile.cols,
                     k: depth,
                     c: &mut *c,
                     c_step: wide,
                     rows: cols,
-                    cols: self.m,
+                    cols: m,
                     start: if from == 0 { self.bias } else { Start::Result },
                 }
                 .run();
             }
-            write(c, wide);
+            write(c, wide, self.out);
         });
     }
 }

@@ -19,10 +19,27 @@ pub(crate) fn left<'a, T: Number>(a: Matrix<'a, T>, memory: &'a mut [f32]) -> Le
         a.t().pack(width, memory);
         return Left::Panels { values: memory, step: k * width };
     };
-    if let Some(values) = T::as_f32(values) {
-        return Left::Rows { values, step };
+    match T::as_f32(values) {
+        Some(values) => Left::Rows { values, step },
+        None => copied(values, step, [a.rows(), k], memory),
     }
-    for (i, to) in memory.chunks_mut(k).enumerate().take(a.rows()) {
+}
+
+/// As [`left`], for rows that are read many times: those that lie whole pages apart push each other out of the first cache,
+/// and are copied to `memory`.
+pub(super) fn left_reused<'a, T: Number>(a: Matrix<'a, T>, memory: &'a mut [f32]) -> Left<'a> {
+    match a.in_rows() {
+        Some((values, step)) if step.is_multiple_of(PAGE) => copied(values, step, [a.rows(), a.cols()], memory),
+        _ => left(a, memory),
+    }
+}
+
+/// Values after which the first cache begins anew: 4 KiB.
+const PAGE: usize = 1 << 10;
+
+/// The rows, one after another in `memory`.
+fn copied<'a, T: Number>(values: &[T], step: usize, [rows, k]: [usize; 2], memory: &'a mut [f32]) -> Left<'a> {
+    for (i, to) in memory.chunks_mut(k).enumerate().take(rows) {
         T::widen(&values[i * step..][..k], to);
     }
     Left::Rows { values: memory, step: k }

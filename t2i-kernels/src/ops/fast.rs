@@ -61,6 +61,16 @@ pub(crate) trait ForwardKernels: Backend {
 
     fn swap_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    fn multiply_thrice(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        third_bias: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
     fn perceptron(
         x: FloatTensor<Self>,
         first: FloatTensor<Self>,
@@ -170,12 +180,26 @@ pub(super) fn linear<const D: usize>(linear: &Linear, x: &Tensor<D>) -> Option<T
     }))
 }
 
+pub(super) fn linears(layers: [&Linear; 3], x: &Tensor<3>) -> Option<[Tensor<3>; 3]> {
+    let x = forward_only(x)?;
+    let [first, second, third] = biased(layers)?;
+    let (q, k, v) = Dispatch::multiply_thrice(x, first.0, first.1, second.0, second.1, third.0, third.1);
+    Some([q, k, v].map(Tensor::from_dispatch))
+}
+
 pub(super) fn perceptron(layers: [&Linear; 2], activation: Activation, x: &Tensor<3>) -> Option<Tensor<3>> {
     let x = forward_only(x)?;
-    let [first, second] = layers.map(|layer| Some((weight(&layer.weight)?, vector(layer.bias.as_ref()?)?)));
-    let ((first, bias), (second, more)) = (first?, second?);
-    let same_type = layers[0].weight.dtype() == layers[1].weight.dtype();
-    same_type.then(|| Tensor::from_dispatch(Dispatch::perceptron(x, first, bias, activation, second, more)))
+    let [first, second] = biased(layers)?;
+    Some(Tensor::from_dispatch(Dispatch::perceptron(x, first.0, first.1, activation, second.0, second.1)))
+}
+
+/// Weights, of one type, and biases of layers that have both.
+fn biased<const N: usize>(layers: [&Linear; N]) -> Option<[(DispatchTensor, DispatchTensor); N]> {
+    if layers.iter().any(|layer| layer.weight.dtype() != layers[0].weight.dtype()) {
+        return None;
+    }
+    let all = layers.iter().map(|layer| Some((weight(&layer.weight)?, vector(layer.bias.as_ref()?)?)));
+    all.collect::<Option<Vec<_>>>()?.try_into().ok()
 }
 
 pub(super) fn conv2d(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {

@@ -42,6 +42,10 @@ pub(super) fn linear<const D: usize>(_: &Linear, _: &Tensor<D>) -> Option<Tensor
     None
 }
 
+pub(super) fn linears(_: [&Linear; 3], _: &Tensor<3>) -> Option<[Tensor<3>; 3]> {
+    None
+}
+
 pub(super) fn perceptron(_: [&Linear; 2], _: Activation, _: &Tensor<3>) -> Option<Tensor<3>> {
     None
 }

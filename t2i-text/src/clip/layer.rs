@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use t2i_core::nn::{Sight, multi_head_attention};
-use t2i_kernels::ops::{self, add, layer_norm, linear, perceptron};
+use t2i_kernels::ops::{self, add, layer_norm, linear, linears, perceptron};
 
 use super::{Activation, ClipTextConfig};
 
@@ -72,9 +72,7 @@ impl Layer {
 impl Attention {
     /// `[batch, tokens, dim] -> [batch, tokens, dim]`
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let q = linear(&self.q_proj, x.clone());
-        let k = linear(&self.k_proj, x.clone());
-        let v = linear(&self.v_proj, x);
+        let [q, k, v] = linears([&self.q_proj, &self.k_proj, &self.v_proj], x);
         linear(&self.out_proj, multi_head_attention(q, k, v, self.heads, Sight::Past))
     }
 }

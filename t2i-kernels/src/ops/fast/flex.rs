@@ -103,6 +103,23 @@ impl ForwardKernels for Flex {
         filled(Shape::new([batch, columns, rows]), |out| rearrange::transpose(values(&x), [rows, columns], out))
     }
 
+    fn multiply_thrice(
+        x: FlexTensor,
+        first: FlexTensor,
+        first_bias: FlexTensor,
+        second: FlexTensor,
+        second_bias: FlexTensor,
+        third: FlexTensor,
+        third_bias: FlexTensor,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (weights, biases) = ([first, second, third], [first_bias, second_bias, third_bias]);
+        match weights[0].dtype() {
+            DType::F16 => products::<f16>(x, weights, biases),
+            DType::BF16 => products::<bf16>(x, weights, biases),
+            _ => products::<f32>(x, weights, biases),
+        }
+    }
+
     fn perceptron(
         x: FlexTensor,
         first: FlexTensor,
@@ -234,6 +251,27 @@ fn product_with<T: Number + Element + Pod>(x: FlexTensor, weight: FlexTensor, bi
     filled(with_last(&x, weight.cols()), |out| {
         crate::linear(values(&x), weight, bias.as_ref().map(values), out);
     })
+}
+
+/// `x weight + bias` for three layers.
+fn products<T: Number + Element + Pod>(
+    x: FlexTensor,
+    weights: [FlexTensor; 3],
+    biases: [FlexTensor; 3],
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let x = x.to_contiguous();
+    let (weights, biases) = (weights.map(Weight::new), biases.map(|bias| bias.to_contiguous()));
+    let layers = [0, 1, 2].map(|i| Layer { w: weights[i].matrix::<T>(), bias: Some(values(&biases[i])) });
+    let shape = |i: usize| with_last(&x, layers[i].w.cols());
+    let (mut second, mut third) = (None, None);
+    let first = filled(shape(0), |first_out| {
+        second = Some(filled(shape(1), |second_out| {
+            third = Some(filled(shape(2), |third_out| {
+                crate::linears(values(&x), layers, [first_out, second_out, third_out]);
+            }));
+        }));
+    });
+    (first, second.expect("the closure has run"), third.expect("the closure has run"))
 }
 
 fn perceptron<T: Number + Element + Pod>(
