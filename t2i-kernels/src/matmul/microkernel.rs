@@ -11,6 +11,8 @@ use crate::arch::dispatch;
 
 /// Vectors in a row of a tile.
 const VECS: usize = 2;
+/// Steps of the sums from asking for values of the right operand to their use.
+const AHEAD: usize = 16;
 /// Values of a line of the caches.
 pub(crate) const LINE: usize = 16;
 /// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
@@ -310,7 +312,7 @@ impl<const R: usize> Columns<R> for ColumnsInPlace<'_, R> {
     fn column(&self, i: usize) -> [f32; R] {
         // A line of each in as many steps as it has values.
         if i % LINE < self.fetched {
-            fetch(self.next.wrapping_add(i % LINE * self.step + i));
+            fetch::<SECOND>(self.next.wrapping_add(i % LINE * self.step + i));
         }
         let mut column = [0.0; R];
         for (to, row) in column.iter_mut().zip(&self.rows) {
@@ -320,19 +322,23 @@ impl<const R: usize> Columns<R> for ColumnsInPlace<'_, R> {
     }
 }
 
-/// Asks the CPU to bring a value to the second cache: without it the first tile of new rows waits for the memory.
+/// Asks the CPU to bring a value to a cache, if there is such an address: without it the sums wait for the memory.
 #[inline(always)]
-fn fetch(value: *const f32) {
+fn fetch<const CACHE: i32>(value: *const f32) {
     // SAFETY: a request for an address that does not exist has no effect.
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(value.cast());
+        std::arch::x86_64::_mm_prefetch::<CACHE>(value.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
 }
+
+/// The first cache, as `_MM_HINT_T0` numbers it.
+const FIRST: i32 = 3;
+/// The second cache, as `_MM_HINT_T1` numbers it.
+const SECOND: i32 = 2;
 
 /// The sums over `k` of a tile of `R` rows and `V` vectors.
 struct Sums<'a, S: Simd, A, const R: usize, const V: usize> {
@@ -351,6 +357,9 @@ impl<S: Simd, A: TileRows, const R: usize, const V: usize> pulp::NullaryFnOnce f
         let a = self.a.cut::<R>(self.b.len());
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for (i, b) in self.b.iter().enumerate() {
+            for line in (0..VECS * S::F32_LANES).step_by(LINE) {
+                fetch::<FIRST>(self.b.as_ptr().wrapping_add(i + AHEAD).cast::<f32>().wrapping_add(line));
+            }
             for (sums, a) in sums.iter_mut().zip(a.column(i)) {
                 let a = simd.splat_f32s(a);
                 for (sum, b) in sums.iter_mut().zip(b) {
