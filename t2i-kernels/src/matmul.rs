@@ -49,11 +49,12 @@ pub fn linear<T: Number>(x: &[f32], w: Matrix<'_, T>, bias: Option<&[f32]>, out:
 ///
 /// If a length does not fit the others.
 pub fn linears<T: Number, const N: usize>(x: &[f32], layers: [Layer<'_, T>; N], mut outs: [&mut [f32]; N]) {
+    let Some(k) = layers.first().map(|layer| layer.w.rows()) else { return };
     for (layer, out) in layers.iter().zip(&outs) {
         let m = layer.check(x);
+        assert_eq!(layer.w.rows(), k, "all layers have one input");
         assert_eq!(out.len(), m * layer.w.cols(), "the result is {m} x {}", layer.w.cols());
     }
-    let Some(k) = layers.first().map(|layer| layer.w.rows()) else { return };
     let x = Matrix::new(x, x.len() / k, k);
     if x.rows() <= FEW_ROWS {
         return few_rows(x, layers, outs);
@@ -86,8 +87,8 @@ pub fn perceptron<T: Number>(
     assert!(between > 0 && n > 0, "layers from {k} to {between} to {n}");
     assert_eq!(layers[1].w.rows(), between, "rows of the second weight are columns of the first");
     assert_eq!(out.len(), m * n, "the result is {m} x {n}");
+    layers[1].check_bias();
     if m <= FEW_ROWS {
-        layers[1].check(&[]);
         return few_rows_twice(Matrix::new(x, m, k), layers, activation, out);
     }
     with_scratch(m * between, |values| {

@@ -10,7 +10,7 @@
 
 mod by_rows;
 mod by_tiles;
-mod channels;
+mod chunk;
 mod gradient;
 mod grid;
 mod input;
@@ -24,7 +24,7 @@ pub(super) use self::gradient::WeightGradient;
 use self::{
     by_rows::ByRows,
     by_tiles::ByTiles,
-    channels::Chunk,
+    chunk::Chunk,
     grid::Grid,
     input::{Input, Pictures},
     kernel::Kernels,

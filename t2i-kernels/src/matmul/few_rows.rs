@@ -83,10 +83,15 @@ impl<'a, T: Number> Layer<'a, T> {
     ///
     /// If they do not fit the weight, or the bias does not.
     pub(super) fn check(&self, x: &[f32]) -> usize {
-        let (k, n) = (self.w.rows(), self.w.cols());
+        let k = self.w.rows();
         assert!(k > 0 && x.len().is_multiple_of(k), "{} values are no rows of {k}", x.len());
-        assert!(self.bias.is_none_or(|bias| bias.len() == n), "the bias has {n} values");
+        self.check_bias();
         x.len() / k
+    }
+
+    pub(super) fn check_bias(&self) {
+        let n = self.w.cols();
+        assert!(self.bias.is_none_or(|bias| bias.len() == n), "the bias has {n} values");
     }
 
     /// The result in parts of some columns. The lines of `out` have so many values for a column.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     POINTS, Winograd,
-    channels::Chunk,
+    chunk::Chunk,
     grid::{Grid, SIDE},
     output::Output,
     products::{Products, result_len},

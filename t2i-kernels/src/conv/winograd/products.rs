@@ -1,6 +1,6 @@
 //! The matrix products at the points.
 
-use super::{GAP, POINTS, channels::Chunk};
+use super::{GAP, POINTS, chunk::Chunk};
 use crate::matmul::{Block, Left, Start, Tile};
 
 /// The products of some tiles, for some input and output channels.
