@@ -30,8 +30,17 @@ pub(crate) mod tests {
 
     /// Runs `f` with each kind of instructions that this CPU has.
     pub(crate) fn each(f: impl Fn()) {
+        with(all(), f);
+    }
+
+    /// Runs `f` with the best instructions of this CPU, while no other test changes them.
+    pub(crate) fn best(f: impl Fn()) {
+        with(vec![Arch::new()], f);
+    }
+
+    fn with(kinds: Vec<Arch>, f: impl Fn()) {
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        for arch in all() {
+        for arch in kinds {
             *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(arch);
             f();
         }
