@@ -188,5 +188,6 @@ fn values<const D: usize>(shape: [usize; D]) -> Tensor<D> {
 
 /// Within the pool of threads, as in a network.
 fn operation<const D: usize>(run: impl Fn() -> Tensor<D> + Sync + 'static) -> Operation {
-    Box::new(move || drop(ops::in_pool(&common::device(), &run)))
+    let device = common::device();
+    Box::new(move || drop(ops::in_pool(&device, &run)))
 }

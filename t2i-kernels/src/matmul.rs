@@ -18,7 +18,7 @@ use self::pack::pack_parallel;
 pub use self::{few_rows::Layer, pack::Matrix};
 pub(crate) use self::{
     left::{left, left_len},
-    microkernel::{Block, LINE, Left, Start, Tile},
+    microkernel::{Block, Left, Start, Tile},
     pack::packed_len,
 };
 use crate::{Number, scratch::with_scratch};

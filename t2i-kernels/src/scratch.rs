@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use crate::memory::Memory;
 
 /// One line of a cache, in values.
-const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 /// Pieces that a thread keeps: more than are lent at a time.
 const MOST_KEPT: usize = 8;
 

@@ -38,7 +38,6 @@ const POINTS: usize = 36;
 const GAP: usize = 16;
 
 /// A 3x3 convolution with stride 1 and padding 1.
-#[derive(Clone, Copy)]
 pub(super) struct Winograd<'a, T> {
     /// `[outputs, inputs, 3, 3]`.
     pub(super) weight: &'a [T],

@@ -7,14 +7,12 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use crate::arch::dispatch;
+use crate::{arch::dispatch, scratch::LINE};
 
 /// Vectors in a row of a tile.
 const VECS: usize = 2;
 /// Steps of the sums from asking for values of the right operand to their use.
 const AHEAD: usize = 16;
-/// Values of a line of the caches.
-pub(crate) const LINE: usize = 16;
 /// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
 const FEW_VALUES: usize = 1 << 17;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{GAP, POINTS};
-use crate::matmul::{LINE, Tile};
+use crate::{matmul::Tile, scratch::LINE};
 
 /// Input channels that are summed between two stores.
 #[derive(Clone, Debug)]

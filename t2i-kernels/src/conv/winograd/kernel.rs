@@ -3,11 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::points;
-use crate::{
-    Number,
-    arch::dispatch,
-    matmul::{LINE, Tile},
-};
+use crate::{Number, arch::dispatch, matmul::Tile, scratch::LINE};
 
 /// Kernels of an output channel.
 pub(super) struct Kernels<'a, 'b, T> {

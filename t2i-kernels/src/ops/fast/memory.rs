@@ -80,20 +80,20 @@ impl Pool {
 
 /// Unused memory for `len` values, else fresh memory.
 fn take(len: usize) -> Memory {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    let memory = pool.take(len);
-    let gone = pool.excess();
-    drop(pool);
-    drop(gone); // outside of the lock: it goes back to the system
-    memory.unwrap_or_else(|| Memory::zeroed(len))
+    with_pool(|pool| pool.take(len)).unwrap_or_else(|| Memory::zeroed(len))
 }
 
 fn keep(memory: Memory) {
+    with_pool(|pool| pool.keep(memory));
+}
+
+fn with_pool<R>(change: impl FnOnce(&mut Pool) -> R) -> R {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    pool.keep(memory);
+    let result = change(&mut pool);
     let gone = pool.excess();
     drop(pool);
-    drop(gone);
+    drop(gone); // outside of the lock: it goes back to the system
+    result
 }
 
 /// Memory that is kept when its tensor is dropped.
