@@ -43,7 +43,7 @@ impl<T: Number> ByRows<'_, T> {
     pub(super) fn run(&self, out: &mut [f32]) {
         let (grid, unit) = (&self.grid, Tile::here().cols);
         let chunks = Chunk::all(self.conv.inputs, MOST_CHANNELS);
-        let panel: usize = chunks.iter().map(Chunk::input_len).sum();
+        let panel = Chunk::panel(&chunks);
         let most = (INPUT_VALUES / (POINTS * self.conv.inputs)).next_multiple_of(unit);
         let parts = grid.tiles().div_ceil(most);
         let tiles = grid.tiles().div_ceil(parts).next_multiple_of(unit);

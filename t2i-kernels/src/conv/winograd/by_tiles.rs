@@ -88,7 +88,7 @@ impl<T: Number> ByTiles<'_, T> {
         let (unit, rows, width) = (Tile::here().cols, outputs.rows.len(), self.grid.width);
         let grid = Grid { batch: 1, height: task.planes[0].len() / width, width };
         let step = grid.tiles().min(TILES).next_multiple_of(unit);
-        let panel: usize = outputs.chunks.iter().map(Chunk::input_len).sum();
+        let panel = Chunk::panel(outputs.chunks);
         let input = panel * step / unit;
         with_scratch(input + result_len(rows, step), |memory| {
             let (v, m) = memory.split_at_mut(input);

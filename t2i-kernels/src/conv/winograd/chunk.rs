@@ -47,6 +47,11 @@ impl Chunk {
         POINTS * self.input_step()
     }
 
+    /// Values of a panel of all channels.
+    pub(super) fn panel(chunks: &[Self]) -> usize {
+        chunks.iter().map(Self::input_len).sum()
+    }
+
     /// Values from one point of it to the next.
     pub(super) fn input_step(&self) -> usize {
         self.channels.len() * Tile::here().cols + GAP

@@ -17,6 +17,26 @@ use crate::{Conv2d, Layer, Matrix, Number, Window, activation, norm, rearrange, 
 #[cfg(feature = "autodiff")]
 use crate::{attention::Saved, conv3x3_weight_gradient, matmul};
 
+/// An expression with `T` for the type of a weight's numbers.
+macro_rules! with_type {
+    ($dtype:expr, $T:ident => $run:expr) => {
+        match $dtype {
+            DType::F16 => {
+                type $T = f16;
+                $run
+            }
+            DType::BF16 => {
+                type $T = bf16;
+                $run
+            }
+            _ => {
+                type $T = f32;
+                $run
+            }
+        }
+    };
+}
+
 impl Kernels for Flex {
     fn activate(function: Function, x: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
@@ -46,11 +66,7 @@ impl Kernels for Flex {
     fn convolve(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, window: Window) -> FlexTensor {
         let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
         let (channels, bias) = (channels(&weight), Some(values(&bias)));
-        match weight.dtype() {
-            DType::F16 => convolve(&Conv2d::new(values_of::<f16>(&weight), channels, window), &x, bias),
-            DType::BF16 => convolve(&Conv2d::new(values_of::<bf16>(&weight), channels, window), &x, bias),
-            _ => convolve(&Conv2d::new(values(&weight), channels, window), &x, bias),
-        }
+        with_type!(weight.dtype(), T => convolve(&Conv2d::new(values_of::<T>(&weight), channels, window), &x, bias))
     }
 
     fn multiply(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
@@ -113,11 +129,7 @@ impl ForwardKernels for Flex {
         third_bias: FlexTensor,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let (weights, biases) = ([first, second, third], [first_bias, second_bias, third_bias]);
-        match weights[0].dtype() {
-            DType::F16 => products::<f16>(x, weights, biases),
-            DType::BF16 => products::<bf16>(x, weights, biases),
-            _ => products::<f32>(x, weights, biases),
-        }
+        with_type!(weights[0].dtype(), T => products::<T>(x, weights, biases))
     }
 
     fn perceptron(
@@ -129,11 +141,7 @@ impl ForwardKernels for Flex {
         second_bias: FlexTensor,
     ) -> FlexTensor {
         let (layers, biases) = ([first, second], [first_bias, second_bias]);
-        match layers[0].dtype() {
-            DType::F16 => perceptron::<f16>(x, layers, biases, activation),
-            DType::BF16 => perceptron::<bf16>(x, layers, biases, activation),
-            _ => perceptron::<f32>(x, layers, biases, activation),
-        }
+        with_type!(layers[0].dtype(), T => perceptron::<T>(x, layers, biases, activation))
     }
 }
 
@@ -238,11 +246,7 @@ impl KernelGradients for Flex {
 
 /// `x weight + bias`, for all rows of `x`.
 fn product(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
-    match weight.dtype() {
-        DType::F16 => product_with::<f16>(x, weight, bias),
-        DType::BF16 => product_with::<bf16>(x, weight, bias),
-        _ => product_with::<f32>(x, weight, bias),
-    }
+    with_type!(weight.dtype(), T => product_with::<T>(x, weight, bias))
 }
 
 fn product_with<T: Number + Element + Pod>(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>) -> FlexTensor {
