@@ -3,10 +3,13 @@
 //! The scheme is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication",
 //! <https://doi.org/10.1145/1356052.1356053>, as BLIS arranges it.
 
-use std::ops::Range;
+mod rows;
+mod soon;
 
 use pulp::{Simd, WithSimd};
 
+use self::rows::{Columns, Panel, PanelOfLines, Rows, RowsInPlace};
+use self::soon::{FIRST, SECOND, Soon, fetch};
 use crate::{arch::dispatch, scratch::LINE};
 
 /// Vectors in a row of a tile.
@@ -107,43 +110,87 @@ impl Block<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const MR: usize>(mut self, simd: S) {
         let (rows, cols) = ((0..self.rows).step_by(MR), (0..self.cols).step_by(VECS * S::F32_LANES));
+        let (many_rows, many_cols) = (rows.len(), cols.len());
         if self.k * self.cols <= FEW_VALUES {
-            let tiles = cols.len();
             for row in rows {
                 for (i, col) in cols.clone().enumerate() {
-                    self.tile_of::<S, MR>(simd, row, col, MR * i / tiles..MR * (i + 1) / tiles);
+                    let left = self.rows_after::<MR>(row, [i, many_cols]);
+                    self.tile_of::<S, MR>(simd, row, col, [left, Soon::NOTHING]);
                 }
             }
         } else {
             for col in cols {
-                for row in rows.clone() {
-                    self.tile_of::<S, MR>(simd, row, col, 0..if col == 0 { MR } else { 0 });
+                for (i, row) in rows.clone().enumerate() {
+                    let left = if col == 0 { self.rows_after::<MR>(row, [0, 1]) } else { Soon::NOTHING };
+                    let right = self.panel_after(col, VECS * S::F32_LANES, [i, many_rows]);
+                    self.tile_of::<S, MR>(simd, row, col, [left, right]);
                 }
             }
         }
     }
 
-    /// The tile at `row` and `col`. Of the rows in place that follow those of the tile the CPU is asked to fetch some.
+    /// Of the left operand what follows the tile at `row`: the part `i` of `parts`. Beyond the last row others begin, of which this
+    /// thread may get the next.
     #[inline(always)]
-    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, row: usize, col: usize, fetched: Range<usize>) {
+    fn rows_after<const MR: usize>(&self, row: usize, [i, parts]: [usize; 2]) -> Soon {
+        let next = row + MR;
+        match self.a {
+            Left::Rows { values, step } => {
+                let (from, to) = (MR * i / parts, MR * (i + 1) / parts);
+                Soon::rows(values.as_ptr().wrapping_add((next + from) * step), to - from, step, self.rounds())
+            }
+            Left::Panels { values, step } | Left::Lines { values, step } => {
+                let panel = values.as_ptr().wrapping_add(next / MR * step);
+                self.part_of(panel, self.k * MR, [i, parts])
+            }
+        }
+    }
+
+    /// Of the right operand's panel that follows the one at `col`: the part `i` of `parts`.
+    #[inline(always)]
+    fn panel_after(&self, col: usize, width: usize, part: [usize; 2]) -> Soon {
+        if col + width >= self.cols {
+            return Soon::NOTHING;
+        }
+        let panel = self.b.as_ptr().wrapping_add((col / width + 1) * self.b_step);
+        self.part_of(panel, self.k * width, part)
+    }
+
+    /// The part `i` of `parts` of so many values.
+    #[inline(always)]
+    fn part_of(&self, first: *const f32, len: usize, [i, parts]: [usize; 2]) -> Soon {
+        let lines = len.div_ceil(LINE);
+        let (from, to) = (lines * i / parts, lines * (i + 1) / parts);
+        Soon::pieces(first.wrapping_add(from * LINE), to - from, LINE, self.rounds())
+    }
+
+    /// Rounds of a tile's sums, in each of which it asks for some memory.
+    fn rounds(&self) -> usize {
+        self.k.div_ceil(LINE)
+    }
+
+    /// The tile at `row` and `col`, which asks for what is needed `soon` of the operands.
+    #[inline(always)]
+    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, row: usize, col: usize, soon: [Soon; 2]) {
         let width = VECS * S::F32_LANES;
         let (b, _) = S::as_simd_f32s(&self.b[col / width * self.b_step..][..self.k * width]);
         let (b, _) = b.as_chunks::<VECS>();
+        let at = [row, col];
         match self.a {
             Left::Panels { values, step } => {
-                let (panel, _) = values[row / MR * step..][..self.k * MR].as_chunks::<MR>();
-                self.tile::<S, MR>(simd, panel, b, row, col);
+                self.tile::<S, MR>(simd, Panel::<MR>(&values[row / MR * step..]), b, at, soon);
             }
             Left::Lines { values, step } => {
-                let (lines, _) = values[row / MR * step..][..self.k.next_multiple_of(LINE) * MR].as_chunks::<LINE>();
-                let (panel, _) = lines.as_chunks::<MR>();
-                self.tile::<S, MR>(simd, panel, b, row, col);
+                self.tile::<S, MR>(simd, PanelOfLines::<MR>(&values[row / MR * step..]), b, at, soon);
             }
             Left::Rows { values, step } => {
-                let values = &values[row * step..];
-                let next = values.as_ptr().wrapping_add((MR + fetched.start) * step);
-                let rows = RowsInPlace { values, step, count: self.rows - row, next, fetched: fetched.len() };
-                self.tile::<S, MR>(simd, rows, b, row, col);
+                self.tile::<S, MR>(
+                    simd,
+                    RowsInPlace { values: &values[row * step..], step, count: self.rows - row },
+                    b,
+                    at,
+                    soon,
+                );
             }
         }
     }
@@ -153,22 +200,24 @@ impl Block<'_> {
     fn tile<S: Simd, const MR: usize>(
         &mut self,
         simd: S,
-        a: impl TileRows,
+        a: impl Rows,
         b: &[[S::f32s; VECS]],
-        row: usize,
-        col: usize,
+        [row, col]: [usize; 2],
+        soon: [Soon; 2],
     ) {
         let (rows, wide) = (self.rows - row, self.cols - col > S::F32_LANES);
+        let at = [row, col];
         match (rows, wide) {
-            (7.., true) if MR == 12 && rows <= 8 => self.sum::<S, 8, 2>(simd, a, b, row, col),
-            (7.., true) => self.sum::<S, MR, 2>(simd, a, b, row, col),
-            (7.., false) => self.sum::<S, MR, 1>(simd, a, b, row, col),
-            (5..=6, true) => self.sum::<S, 6, 2>(simd, a, b, row, col),
-            (3..=4, true) => self.sum::<S, 4, 2>(simd, a, b, row, col),
-            (2, true) => self.sum::<S, 2, 2>(simd, a, b, row, col),
-            (_, true) => self.sum::<S, 1, 2>(simd, a, b, row, col),
-            (3..=6, false) => self.sum::<S, 6, 1>(simd, a, b, row, col),
-            (_, false) => self.sum::<S, 2, 1>(simd, a, b, row, col),
+            (5..=8, true) if MR == 12 => self.sum::<S, 8, 2>(simd, a, b, at, soon),
+            (5..=8, false) if MR == 12 => self.sum::<S, 8, 1>(simd, a, b, at, soon),
+            (5.., true) => self.sum::<S, MR, 2>(simd, a, b, at, soon),
+            (5.., false) => self.sum::<S, MR, 1>(simd, a, b, at, soon),
+            (3..=4, true) => self.sum::<S, 4, 2>(simd, a, b, at, soon),
+            (3..=4, false) => self.sum::<S, 4, 1>(simd, a, b, at, soon),
+            (2, true) => self.sum::<S, 2, 2>(simd, a, b, at, soon),
+            (2, false) => self.sum::<S, 2, 1>(simd, a, b, at, soon),
+            (_, true) => self.sum::<S, 1, 2>(simd, a, b, at, soon),
+            (_, false) => self.sum::<S, 1, 1>(simd, a, b, at, soon),
         }
     }
 
@@ -177,13 +226,15 @@ impl Block<'_> {
     fn sum<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        a: impl TileRows,
+        a: impl Rows,
         b: &[[S::f32s; VECS]],
-        row: usize,
-        col: usize,
+        [row, col]: [usize; 2],
+        soon: [Soon; 2],
     ) {
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        simd.vectorize(Sums { simd, a, b, sums: &mut sums });
+        let first = self.c.as_ptr().wrapping_add(row * self.c_step + col);
+        let result = Soon::pieces(first, R.min(self.rows - row), self.c_step, self.rounds());
+        simd.vectorize(Sums { simd, a, b, sums: &mut sums, soon, result });
         for (i, sums) in sums.iter().enumerate().take(self.rows - row) {
             self.write_row(simd, sums, row + i, col);
         }
@@ -226,145 +277,59 @@ impl Block<'_> {
     }
 }
 
-/// What a tile reads of the left operand.
-trait TileRows {
-    /// The first `k` columns, cut to `R` rows.
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R>;
-}
-
-/// For each step of the sums a value a row.
-///
-/// No iterator of closures: these would be compiled without the vector instructions of their caller.
-trait Columns<const R: usize> {
-    fn column(&self, i: usize) -> [f32; R];
-}
-
-impl<const MR: usize> TileRows for &[[f32; MR]] {
-    #[inline(always)]
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
-        &self[..k]
-    }
-}
-
-impl<const MR: usize, const R: usize> Columns<R> for &[[f32; MR]] {
-    #[inline(always)]
-    fn column(&self, i: usize) -> [f32; R] {
-        let mut column = [0.0; R];
-        for (to, value) in column.iter_mut().zip(self[i]) {
-            *to = value;
-        }
-        column
-    }
-}
-
-impl<const MR: usize> TileRows for &[[[f32; LINE]; MR]] {
-    #[inline(always)]
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
-        &self[..k.div_ceil(LINE)]
-    }
-}
-
-impl<const MR: usize, const R: usize> Columns<R> for &[[[f32; LINE]; MR]] {
-    #[inline(always)]
-    fn column(&self, i: usize) -> [f32; R] {
-        let mut column = [0.0; R];
-        for (to, line) in column.iter_mut().zip(&self[i / LINE]) {
-            *to = line[i % LINE];
-        }
-        column
-    }
-}
-
-/// At least `count` rows, `step` values from one to the next.
-struct RowsInPlace<'a> {
-    values: &'a [f32],
-    step: usize,
-    count: usize,
-    /// Where rows begin that are needed soon, `fetched` of them. There may be none.
-    next: *const f32,
-    fetched: usize,
-}
-
-impl TileRows for RowsInPlace<'_> {
-    #[inline(always)]
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
-        // In place of rows that are missing the last one is read again; what comes of them is not written.
-        let mut rows = [self.values; R];
-        for (i, row) in rows.iter_mut().enumerate() {
-            *row = &self.values[i.min(self.count - 1) * self.step..][..k];
-        }
-        ColumnsInPlace { rows, next: self.next, step: self.step, fetched: self.fetched }
-    }
-}
-
-/// Rows, and those that are needed soon.
-struct ColumnsInPlace<'a, const R: usize> {
-    rows: [&'a [f32]; R],
-    next: *const f32,
-    step: usize,
-    fetched: usize,
-}
-
-impl<const R: usize> Columns<R> for ColumnsInPlace<'_, R> {
-    #[inline(always)]
-    fn column(&self, i: usize) -> [f32; R] {
-        // A line of each in as many steps as it has values.
-        if i % LINE < self.fetched {
-            fetch::<SECOND>(self.next.wrapping_add(i % LINE * self.step + i));
-        }
-        let mut column = [0.0; R];
-        for (to, row) in column.iter_mut().zip(&self.rows) {
-            *to = row[i];
-        }
-        column
-    }
-}
-
-/// Asks the CPU to bring a value to a cache, if there is such an address: without it the sums wait for the memory.
-#[inline(always)]
-fn fetch<const CACHE: i32>(value: *const f32) {
-    // SAFETY: a request for an address that does not exist has no effect.
-    #[cfg(target_arch = "x86_64")]
-    #[allow(unsafe_code)]
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<CACHE>(value.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
-}
-
-/// The first cache, as `_MM_HINT_T0` numbers it.
-const FIRST: i32 = 3;
-/// The second cache, as `_MM_HINT_T1` numbers it.
-const SECOND: i32 = 2;
-
 /// The sums over `k` of a tile of `R` rows and `V` vectors.
 struct Sums<'a, S: Simd, A, const R: usize, const V: usize> {
     simd: S,
     a: A,
     b: &'a [[S::f32s; VECS]],
     sums: &'a mut [[S::f32s; V]; R],
+    /// What other tiles will read.
+    soon: [Soon; 2],
+    /// Where the sums will be written.
+    result: Soon,
 }
 
-impl<S: Simd, A: TileRows, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, V> {
+impl<S: Simd, A: Rows, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, V> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn call(mut self) {
         let simd = self.simd;
         let a = self.a.cut::<R>(self.b.len());
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        for (i, b) in self.b.iter().enumerate() {
-            for line in (0..VECS * S::F32_LANES).step_by(LINE) {
-                fetch::<FIRST>(self.b.as_ptr().wrapping_add(i + AHEAD).cast::<f32>().wrapping_add(line));
+        let (lines, rest) = self.b.as_chunks::<LINE>();
+        for (line, b) in lines.iter().enumerate() {
+            self.result.ask::<FIRST>(V * S::F32_LANES);
+            for soon in &mut self.soon {
+                soon.ask::<SECOND>(LINE);
             }
-            for (sums, a) in sums.iter_mut().zip(a.column(i)) {
-                let a = simd.splat_f32s(a);
-                for (sum, b) in sums.iter_mut().zip(b) {
-                    *sum = simd.mul_add_f32s(a, *b, *sum);
-                }
+            for (i, b) in b.iter().enumerate() {
+                add_products(simd, a.column(line, i), b, &mut sums);
             }
         }
+        for (i, b) in rest.iter().enumerate() {
+            add_products(simd, a.last(i), b, &mut sums);
+        }
         *self.sums = sums;
+    }
+}
+
+/// One step of the sums. The right operand is asked for its values some steps ahead.
+#[inline(always)]
+fn add_products<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: [f32; R],
+    b: &[S::f32s; VECS],
+    sums: &mut [[S::f32s; V]; R],
+) {
+    let ahead = b.as_ptr().wrapping_add(AHEAD * VECS).cast::<f32>();
+    for line in (0..VECS * S::F32_LANES).step_by(LINE) {
+        fetch::<FIRST>(ahead.wrapping_add(line));
+    }
+    for (sums, a) in sums.iter_mut().zip(a) {
+        let a = simd.splat_f32s(a);
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = simd.mul_add_f32s(a, *b, *sum);
+        }
     }
 }
