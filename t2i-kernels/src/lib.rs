@@ -25,6 +25,7 @@ pub mod norm;
 mod number;
 pub mod ops;
 mod parallel;
+mod prefetch;
 pub mod rearrange;
 mod scratch;
 pub mod softmax;

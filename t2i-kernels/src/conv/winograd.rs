@@ -74,7 +74,8 @@ impl<T: Number> Winograd<'_, T> {
         let channels = &chunk.channels;
         for (i, row) in (row..self.outputs).take(Tile::here().rows).enumerate() {
             let weight = &self.weight[9 * (row * self.inputs + channels.start)..][..9 * channels.len()];
-            Kernels { weight, u: &mut u, row: i }.run();
+            let next = weight.as_ptr().wrapping_add(9 * self.inputs);
+            Kernels { weight, u: &mut u, next, row: i }.run();
         }
     }
 

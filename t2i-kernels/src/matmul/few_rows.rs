@@ -9,8 +9,9 @@ use crate::{Number, rearrange::transpose_lines, scratch::with_scratch};
 
 /// Up to that many rows the threads share the columns instead of the rows.
 pub(super) const FEW_ROWS: usize = 512;
-/// Values of the weight that a thread takes at a time: few, so that all threads end together.
-const WEIGHTS: usize = 1 << 15;
+/// Values of the weight that a thread takes at a time: more let threads end apart, fewer let each panel of rows come from the third
+/// cache for little.
+const WEIGHTS: usize = 1 << 17;
 
 /// Rows `x^T [k, m]`, packed.
 type Packed<'a> = &'a [f32];

@@ -4,18 +4,16 @@
 //! <https://doi.org/10.1145/1356052.1356053>, as BLIS arranges it.
 
 mod rows;
-mod soon;
+mod sums;
 
 use pulp::{Simd, WithSimd};
 
-use self::rows::{Columns, Panel, PanelOfLines, Rows, RowsInPlace};
-use self::soon::{FIRST, SECOND, Soon, fetch};
-use crate::{arch::dispatch, scratch::LINE};
+use self::rows::{Panel, PanelOfLines, Rows, RowsInPlace};
+use self::sums::Sums;
+use crate::{arch::dispatch, prefetch::Soon, scratch::LINE};
 
 /// Vectors in a row of a tile.
 const VECS: usize = 2;
-/// Steps of the sums from asking for values of the right operand to their use.
-const AHEAD: usize = 16;
 /// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
 const FEW_VALUES: usize = 1 << 17;
 
@@ -115,7 +113,7 @@ impl Block<'_> {
             for row in rows {
                 for (i, col) in cols.clone().enumerate() {
                     let left = self.rows_after::<MR>(row, [i, many_cols]);
-                    self.tile_of::<S, MR>(simd, row, col, [left, Soon::NOTHING]);
+                    self.tile_of::<S, MR>(simd, [row, col], [left, Soon::NOTHING]);
                 }
             }
         } else {
@@ -123,7 +121,7 @@ impl Block<'_> {
                 for (i, row) in rows.clone().enumerate() {
                     let left = if col == 0 { self.rows_after::<MR>(row, [0, 1]) } else { Soon::NOTHING };
                     let right = self.panel_after(col, VECS * S::F32_LANES, [i, many_rows]);
-                    self.tile_of::<S, MR>(simd, row, col, [left, right]);
+                    self.tile_of::<S, MR>(simd, [row, col], [left, right]);
                 }
             }
         }
@@ -169,13 +167,12 @@ impl Block<'_> {
         self.k.div_ceil(LINE)
     }
 
-    /// The tile at `row` and `col`, which asks for what is needed `soon` of the operands.
+    /// The tile at a row and a column, which asks for what is needed `soon` of the operands.
     #[inline(always)]
-    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, row: usize, col: usize, soon: [Soon; 2]) {
-        let width = VECS * S::F32_LANES;
+    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, at: [usize; 2], soon: [Soon; 2]) {
+        let ([row, col], width) = (at, VECS * S::F32_LANES);
         let (b, _) = S::as_simd_f32s(&self.b[col / width * self.b_step..][..self.k * width]);
         let (b, _) = b.as_chunks::<VECS>();
-        let at = [row, col];
         match self.a {
             Left::Panels { values, step } => {
                 self.tile::<S, MR>(simd, Panel::<MR>(&values[row / MR * step..]), b, at, soon);
@@ -184,13 +181,8 @@ impl Block<'_> {
                 self.tile::<S, MR>(simd, PanelOfLines::<MR>(&values[row / MR * step..]), b, at, soon);
             }
             Left::Rows { values, step } => {
-                self.tile::<S, MR>(
-                    simd,
-                    RowsInPlace { values: &values[row * step..], step, count: self.rows - row },
-                    b,
-                    at,
-                    soon,
-                );
+                let rows = RowsInPlace { values: &values[row * step..], step, count: self.rows - row };
+                self.tile::<S, MR>(simd, rows, b, at, soon);
             }
         }
     }
@@ -202,11 +194,10 @@ impl Block<'_> {
         simd: S,
         a: impl Rows,
         b: &[[S::f32s; VECS]],
-        [row, col]: [usize; 2],
+        at: [usize; 2],
         soon: [Soon; 2],
     ) {
-        let (rows, wide) = (self.rows - row, self.cols - col > S::F32_LANES);
-        let at = [row, col];
+        let (rows, wide) = (self.rows - at[0], self.cols - at[1] > S::F32_LANES);
         match (rows, wide) {
             (5..=8, true) if MR == 12 => self.sum::<S, 8, 2>(simd, a, b, at, soon),
             (5..=8, false) if MR == 12 => self.sum::<S, 8, 1>(simd, a, b, at, soon),
@@ -274,62 +265,5 @@ impl Block<'_> {
             Start::Rows(bias) => simd.splat_f32s(bias[row]),
         };
         simd.partial_store_f32s(c, simd.add_f32s(sum, start));
-    }
-}
-
-/// The sums over `k` of a tile of `R` rows and `V` vectors.
-struct Sums<'a, S: Simd, A, const R: usize, const V: usize> {
-    simd: S,
-    a: A,
-    b: &'a [[S::f32s; VECS]],
-    sums: &'a mut [[S::f32s; V]; R],
-    /// What other tiles will read.
-    soon: [Soon; 2],
-    /// Where the sums will be written.
-    result: Soon,
-}
-
-impl<S: Simd, A: Rows, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, V> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(mut self) {
-        let simd = self.simd;
-        let a = self.a.cut::<R>(self.b.len());
-        let mut sums = [[simd.splat_f32s(0.0); V]; R];
-        let (lines, rest) = self.b.as_chunks::<LINE>();
-        for (line, b) in lines.iter().enumerate() {
-            self.result.ask::<FIRST>(V * S::F32_LANES);
-            for soon in &mut self.soon {
-                soon.ask::<SECOND>(LINE);
-            }
-            for (i, b) in b.iter().enumerate() {
-                add_products(simd, a.column(line, i), b, &mut sums);
-            }
-        }
-        for (i, b) in rest.iter().enumerate() {
-            add_products(simd, a.last(i), b, &mut sums);
-        }
-        *self.sums = sums;
-    }
-}
-
-/// One step of the sums. The right operand is asked for its values some steps ahead.
-#[inline(always)]
-fn add_products<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    a: [f32; R],
-    b: &[S::f32s; VECS],
-    sums: &mut [[S::f32s; V]; R],
-) {
-    let ahead = b.as_ptr().wrapping_add(AHEAD * VECS).cast::<f32>();
-    for line in (0..VECS * S::F32_LANES).step_by(LINE) {
-        fetch::<FIRST>(ahead.wrapping_add(line));
-    }
-    for (sums, a) in sums.iter_mut().zip(a) {
-        let a = simd.splat_f32s(a);
-        for (sum, b) in sums.iter_mut().zip(b) {
-            *sum = simd.mul_add_f32s(a, *b, *sum);
-        }
     }
 }

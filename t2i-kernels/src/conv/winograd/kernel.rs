@@ -3,7 +3,13 @@
 use pulp::{Simd, WithSimd};
 
 use super::points;
-use crate::{Number, arch::dispatch, matmul::Tile, scratch::LINE};
+use crate::{
+    Number,
+    arch::dispatch,
+    matmul::Tile,
+    prefetch::{FIRST, prefetch},
+    scratch::LINE,
+};
 
 /// Kernels of an output channel.
 pub(super) struct Kernels<'a, 'b, T> {
@@ -11,6 +17,8 @@ pub(super) struct Kernels<'a, 'b, T> {
     pub(super) weight: &'a [T],
     /// For each point a panel `[line, row, channel]`.
     pub(super) u: &'a mut [&'b mut [f32]],
+    /// The kernels of the output channel after this one, if there is one.
+    pub(super) next: *const T,
     /// The channel's row in the panel.
     pub(super) row: usize,
 }
@@ -35,6 +43,9 @@ impl<T: Number> WithSimd for Kernels<'_, '_, T> {
                 for (column, value) in columns.iter_mut().zip(kernel) {
                     column[j] = *value;
                 }
+            }
+            for value in (i * 9 * LINE..(i + 1) * 9 * LINE).step_by(4 * LINE / size_of::<T>()) {
+                prefetch::<FIRST, _>(self.next.wrapping_add(value));
             }
             let line = (i * rows + self.row) * LINE;
             for from in (0..LINE).step_by(S::F32_LANES) {

@@ -52,7 +52,7 @@ impl Pool {
     /// The smallest unused memory for `len` values, unless it is much too large.
     fn take(&mut self, len: usize) -> Option<Memory> {
         let size = |i: &usize| self.unused[*i].len();
-        let fits = (0..self.unused.len()).filter(|i| (len..=len + len / 4).contains(&size(i))).min_by_key(size);
+        let fits = (0..self.unused.len()).filter(|i| (len..=2 * len).contains(&size(i))).min_by_key(size);
         let memory = fits.map(|i| self.unused.remove(i));
         self.in_use += memory.as_ref().map_or(len, |memory| memory.len());
         self.peak = self.peak.max(self.in_use);
@@ -144,7 +144,7 @@ mod tests {
         let mut pool = Pool::new();
         let memory = taken(&mut pool, LEN);
         pool.keep(memory);
-        assert!(pool.take(LEN / 2).is_none(), "much too large");
+        assert!(pool.take(LEN / 2 - 1).is_none(), "much too large");
         assert!(pool.take(LEN + 1).is_none(), "too small");
         assert_eq!(pool.take(LEN - 100).map(|memory| memory.len()), Some(LEN));
         assert!(pool.unused.is_empty());

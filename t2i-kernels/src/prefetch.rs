@@ -1,10 +1,10 @@
-//! Memory that is needed soon, and asked for while a tile is summed: without it the sums wait for the caches.
+//! Memory that is needed soon, and asked for before: without it the arithmetic waits for the caches.
 
 use crate::scratch::LINE;
 
 /// Pieces of memory, which are asked for in rounds.
 #[derive(Clone, Copy)]
-pub(super) struct Soon {
+pub(crate) struct Soon {
     /// The first piece of the next round.
     next: *const f32,
     /// Pieces in a round.
@@ -19,31 +19,31 @@ pub(super) struct Soon {
 
 impl Soon {
     /// None.
-    pub(super) const NOTHING: Self = Self { next: std::ptr::null(), each: 0, step: 0, round: 0, rounds: 0 };
+    pub(crate) const NOTHING: Self = Self { next: std::ptr::null(), each: 0, step: 0, round: 0, rounds: 0 };
 
     /// So many pieces, `step` values from one to the next, in at most so many rounds. The last may ask for some more.
     #[inline(always)]
-    pub(super) fn pieces(next: *const f32, pieces: usize, step: usize, rounds: usize) -> Self {
-        let each = pieces.div_ceil(rounds);
+    pub(crate) fn pieces(next: *const f32, pieces: usize, step: usize, rounds: usize) -> Self {
+        let each = pieces.div_ceil(rounds.max(1));
         Self { next, each, step, round: each * step, rounds: pieces.div_ceil(each.max(1)) }
     }
 
     /// So many rows, `step` values from one to the next, in each round a line of each.
     #[inline(always)]
-    pub(super) fn rows(next: *const f32, rows: usize, step: usize, rounds: usize) -> Self {
+    pub(crate) fn rows(next: *const f32, rows: usize, step: usize, rounds: usize) -> Self {
         Self { next, each: rows, step, round: LINE, rounds }
     }
 
     /// Asks for the pieces of a round, each of so many values.
     #[inline(always)]
-    pub(super) fn ask<const CACHE: i32>(&mut self, len: usize) {
+    pub(crate) fn ask<const CACHE: i32>(&mut self, len: usize) {
         if self.rounds == 0 {
             return;
         }
         let mut piece = self.next;
         for _ in 0..self.each {
             for value in (0..len).step_by(LINE) {
-                fetch::<CACHE>(piece.wrapping_add(value));
+                prefetch::<CACHE, _>(piece.wrapping_add(value));
             }
             piece = piece.wrapping_add(self.step);
         }
@@ -53,13 +53,13 @@ impl Soon {
 }
 
 /// The first cache, as `_MM_HINT_T0` numbers it.
-pub(super) const FIRST: i32 = 3;
+pub(crate) const FIRST: i32 = 3;
 /// The second cache, as `_MM_HINT_T1` numbers it.
-pub(super) const SECOND: i32 = 2;
+pub(crate) const SECOND: i32 = 2;
 
 /// Asks the CPU to bring a value to a cache, if there is such an address.
 #[inline(always)]
-pub(super) fn fetch<const CACHE: i32>(value: *const f32) {
+pub(crate) fn prefetch<const CACHE: i32, T>(value: *const T) {
     // SAFETY: a request for an address that does not exist has no effect.
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]

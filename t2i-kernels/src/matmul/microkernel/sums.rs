@@ -1,0 +1,72 @@
+//! The sums of a tile, in registers.
+
+use pulp::Simd;
+
+use super::{
+    VECS,
+    rows::{Columns, Rows},
+};
+use crate::{
+    prefetch::{FIRST, SECOND, Soon, prefetch},
+    scratch::LINE,
+};
+
+/// Steps of the sums from asking for values of the right operand to their use.
+const AHEAD: usize = 16;
+
+/// The sums over `k` of a tile of `R` rows and `V` vectors.
+pub(super) struct Sums<'a, S: Simd, A, const R: usize, const V: usize> {
+    pub(super) simd: S,
+    pub(super) a: A,
+    pub(super) b: &'a [[S::f32s; VECS]],
+    pub(super) sums: &'a mut [[S::f32s; V]; R],
+    /// What other tiles will read.
+    pub(super) soon: [Soon; 2],
+    /// Where the sums will be written.
+    pub(super) result: Soon,
+}
+
+impl<S: Simd, A: Rows, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(mut self) {
+        let simd = self.simd;
+        let a = self.a.cut::<R>(self.b.len());
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        let (lines, rest) = self.b.as_chunks::<LINE>();
+        for (line, b) in lines.iter().enumerate() {
+            self.result.ask::<FIRST>(V * S::F32_LANES);
+            for soon in &mut self.soon {
+                soon.ask::<SECOND>(LINE);
+            }
+            for (i, b) in b.iter().enumerate() {
+                add_products(simd, a.column(line, i), b, &mut sums);
+            }
+        }
+        for (i, b) in rest.iter().enumerate() {
+            add_products(simd, a.last(i), b, &mut sums);
+        }
+        *self.sums = sums;
+    }
+}
+
+/// One step of the sums. The right operand is asked for its values some steps ahead.
+#[inline(always)]
+fn add_products<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: [f32; R],
+    b: &[S::f32s; VECS],
+    sums: &mut [[S::f32s; V]; R],
+) {
+    let ahead = b.as_ptr().wrapping_add(AHEAD * VECS).cast::<f32>();
+    for line in (0..VECS * S::F32_LANES).step_by(LINE) {
+        prefetch::<FIRST, _>(ahead.wrapping_add(line));
+    }
+    for (sums, a) in sums.iter_mut().zip(a) {
+        let a = simd.splat_f32s(a);
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = simd.mul_add_f32s(a, *b, *sum);
+        }
+    }
+}
