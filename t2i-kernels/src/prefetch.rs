@@ -42,9 +42,7 @@ impl Soon {
         }
         let mut piece = self.next;
         for _ in 0..self.each {
-            for value in (0..len).step_by(LINE) {
-                prefetch::<CACHE, _>(piece.wrapping_add(value));
-            }
+            prefetch::<CACHE, _>(piece, len);
             piece = piece.wrapping_add(self.step);
         }
         self.next = self.next.wrapping_add(self.round);
@@ -57,15 +55,22 @@ pub(crate) const FIRST: i32 = 3;
 /// The second cache, as `_MM_HINT_T1` numbers it.
 pub(crate) const SECOND: i32 = 2;
 
-/// Asks the CPU to bring a value to a cache, if there is such an address.
+/// Asks the CPU to bring the lines of `len` values to a cache, as far as there are such addresses.
 #[inline(always)]
-pub(crate) fn prefetch<const CACHE: i32, T>(value: *const T) {
+pub(crate) fn prefetch<const CACHE: i32, T>(first: *const T, len: usize) {
+    for value in (0..len).step_by(LINE * size_of::<f32>() / size_of::<T>()) {
+        prefetch_line::<CACHE>(first.wrapping_add(value).cast());
+    }
+}
+
+#[inline(always)]
+fn prefetch_line<const CACHE: i32>(address: *const i8) {
     // SAFETY: a request for an address that does not exist has no effect.
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<CACHE>(value.cast());
+        std::arch::x86_64::_mm_prefetch::<CACHE>(address);
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    let _ = address;
 }

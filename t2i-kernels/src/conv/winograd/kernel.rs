@@ -44,9 +44,7 @@ impl<T: Number> WithSimd for Kernels<'_, '_, T> {
                     column[j] = *value;
                 }
             }
-            for value in (i * 9 * LINE..(i + 1) * 9 * LINE).step_by(4 * LINE / size_of::<T>()) {
-                prefetch::<FIRST, _>(self.next.wrapping_add(value));
-            }
+            prefetch::<FIRST, _>(self.next.wrapping_add(i * 9 * LINE), 9 * LINE);
             let line = (i * rows + self.row) * LINE;
             for from in (0..LINE).step_by(S::F32_LANES) {
                 let mut g = [[simd.splat_f32s(0.0); 3]; 3];

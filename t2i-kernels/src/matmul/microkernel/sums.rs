@@ -59,10 +59,7 @@ fn add_products<S: Simd, const R: usize, const V: usize>(
     b: &[S::f32s; VECS],
     sums: &mut [[S::f32s; V]; R],
 ) {
-    let ahead = b.as_ptr().wrapping_add(AHEAD * VECS).cast::<f32>();
-    for line in (0..VECS * S::F32_LANES).step_by(LINE) {
-        prefetch::<FIRST, _>(ahead.wrapping_add(line));
-    }
+    prefetch::<FIRST, _>(b.as_ptr().wrapping_add(AHEAD * VECS).cast::<f32>(), VECS * S::F32_LANES);
     for (sums, a) in sums.iter_mut().zip(a) {
         let a = simd.splat_f32s(a);
         for (sum, b) in sums.iter_mut().zip(b) {
