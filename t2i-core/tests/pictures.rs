@@ -16,6 +16,7 @@ fn expected(name: &str) -> Tensor<4> {
 /// The values of two tensors that must have one shape.
 fn values(got: Tensor<4>, expected: Tensor<4>) -> (Vec<f32>, Vec<f32>) {
     assert_eq!(got.dims(), expected.dims());
+    assert!(got.clone().is_finite().all().into_scalar::<bool>(), "NaN or infinity");
     [got, expected].map(|t| t.try_into_vec_as().expect("f32")).into()
 }
 

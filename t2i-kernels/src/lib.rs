@@ -17,6 +17,8 @@ pub mod activation;
 mod arch;
 pub mod attention;
 mod conv;
+#[cfg(test)]
+mod expect;
 mod file;
 mod math;
 mod matmul;

@@ -158,6 +158,7 @@ mod tests {
             let expected = f(f64::from(*x));
             (f64::from(*y) - expected).abs() / if relative { expected } else { 1.0 }
         };
+        assert!(y.iter().all(|y| y.is_finite()));
         x.iter().zip(y).map(error).fold(0.0, f64::max)
     }
 

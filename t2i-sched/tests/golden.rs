@@ -210,6 +210,7 @@ fn schedules_are_those_of_diffusers() {
         let zero = name.starts_with("zero_snr");
         let schedule = Schedule::from_betas(&if zero { t2i_sched::zero_terminal_snr(&betas) } else { betas });
         let schedule = if name.ends_with("finite") { schedule.finite() } else { schedule };
+        assert!(schedule.alphas_cumprod().iter().all(|alpha| alpha.is_finite()), "{name}");
         let off = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs() / f64::from(b.max(f32::MIN_POSITIVE));
         let worst = schedule.alphas_cumprod().iter().zip(&expected).map(off).fold(0.0, f64::max);
         // Bit for bit; to rounding where exp or cos come from another library. Torch's square root, MKL's, is not

@@ -88,6 +88,7 @@ impl Noise for Recorded {
 /// The largest difference as a share of the largest expected value.
 fn error(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|v| v.is_finite()));
     let largest = expected.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
     found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest
 }

@@ -53,7 +53,9 @@ fn end(sampler: impl Sampler, levels: Vec<Level>) -> Vec<f64> {
     let x = Tensor::<4>::from_data(TensorData::new(start, [1, 1, 4, 4]), (&device(), DType::F64));
     let x = x.mul_scalar(levels[0].norm());
     let x = steps(sampler, x, levels, mixture).last().unwrap().x;
-    x.into_data().try_into_vec().unwrap()
+    let values: Vec<f64> = x.into_data().try_into_vec().unwrap();
+    assert!(values.iter().all(|v| v.is_finite()));
+    values
 }
 
 #[test]

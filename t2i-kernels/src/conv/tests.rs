@@ -7,12 +7,8 @@ use crate::{
     Conv2d, Window,
     arch::tests::{best, each},
     conv3x3_weight_gradient,
+    expect::{error, numbers},
 };
-
-/// Numbers of about the size of a normal distribution's.
-fn numbers(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
-    (0..n).map(|_| (0..4).map(|_| rng.random_range(-0.87f32..0.87)).sum()).collect()
-}
 
 /// The plain sums: `[batch, o, h, w]`.
 fn plain(x: &[f32], w: &[f32], bias: &[f32], [b, c, h, wd, o]: [usize; 5], window: Window) -> Vec<f64> {
@@ -33,11 +29,6 @@ fn plain(x: &[f32], w: &[f32], bias: &[f32], [b, c, h, wd, o]: [usize; 5], windo
         out.push(sum);
     }
     out
-}
-
-fn error(got: &[f32], want: &[f64]) -> f64 {
-    let largest = want.iter().fold(1e-30f64, |m, x| m.max(x.abs()));
-    got.iter().zip(want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / largest
 }
 
 #[test]
@@ -66,7 +57,7 @@ fn winograd_is_the_plain_sum() {
             };
             let (x, weight, bias) =
                 (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * 9), numbers(&mut rng, o));
-            let mut out = vec![0.0; b * o * h * w];
+            let mut out = vec![f32::NAN; b * o * h * w];
             Conv2d::new(&weight, [o, c], Window::square(3, 1, 1)).forward(&x, [h, w], Some(&bias), &mut out);
             let e = error(&out, &plain(&x, &weight, &bias, [b, c, h, w, o], Window::square(3, 1, 1)));
             assert!(e < 1e-4, "{b} {c} {h} {w} {o}: {e}");
@@ -124,7 +115,7 @@ fn any_window_is_the_plain_sum() {
             let [kh, kw] = window.kernel;
             let (x, weight, bias) =
                 (numbers(&mut rng, b * c * h * w), numbers(&mut rng, o * c * kh * kw), numbers(&mut rng, o));
-            let mut out = vec![0.0; b * o * oh * ow];
+            let mut out = vec![f32::NAN; b * o * oh * ow];
             Conv2d::new(&weight, [o, c], window).forward(&x, [h, w], Some(&bias), &mut out);
             let e = error(&out, &plain(&x, &weight, &bias, [b, c, h, w, o], window));
             assert!(e < 1e-5, "{b} {c} {h} {w} {o} {window:?}: {e}");

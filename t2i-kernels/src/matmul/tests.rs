@@ -3,22 +3,17 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Layer, Matrix, arch::tests::each, linear, matmul, perceptron};
-
-fn numbers(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
-    (0..n).map(|_| (0..4).map(|_| rng.random_range(-0.87f32..0.87)).sum()).collect()
-}
+use crate::{
+    Layer, Matrix,
+    arch::tests::each,
+    expect::{error, numbers},
+    linear, matmul, perceptron,
+};
 
 /// `a [m, k]` times `b [n, k]` transposed, plus `bias [n]`.
 fn plain(a: &[f32], b: &[f32], bias: &[f32], k: usize) -> Vec<f64> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     a.chunks(k).flat_map(|a| b.chunks(k).zip(bias).map(move |(b, bias)| dot(a, b) + f64::from(*bias))).collect()
-}
-
-/// The largest difference, as a part of the largest value.
-fn error(got: &[f32], want: &[f64]) -> f64 {
-    let largest = want.iter().fold(1e-300, |max, x| f64::max(max, x.abs()));
-    got.iter().zip(want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max) / largest
 }
 
 fn transposed(x: &[f32], cols: usize) -> Vec<f32> {
@@ -79,12 +74,12 @@ fn nan_stays_in_its_row_and_sizes_do_not_matter() {
         let (mut a, b) = (numbers(&mut rng, 30 * 40), numbers(&mut rng, 50 * 40));
         a[7 * 40 + 5] = f32::NAN;
         a[3 * 40] = 1e30;
-        let mut out = vec![0.0; 30 * 50];
+        let mut out = vec![f32::INFINITY; 30 * 50];
         linear(&a, Matrix::new(&b, 50, 40).t(), None, &mut out);
         assert!(out.chunks(50).enumerate().all(|(i, row)| row.iter().all(|x| x.is_nan() == (i == 7))));
         for scale in [1e4f32, 1e-30] {
             let scaled: Vec<f32> = b.iter().map(|x| x * scale).collect();
-            let mut out = vec![0.0; 50 * 50];
+            let mut out = vec![f32::NAN; 50 * 50];
             matmul(Matrix::new(&b, 50, 40), Matrix::new(&scaled, 50, 40).t(), &mut out);
             assert!(error(&out, &plain(&b, &scaled, &[0.0; 50], 40)) < 1e-5, "{scale}");
         }
