@@ -215,6 +215,13 @@ fn nan_and_infinity_are_refused() {
 }
 
 #[test]
+fn a_type_that_the_device_does_not_compute_in_is_refused() {
+    let error = load(tensors(), FloatDType::Flex32).expect_err("no type of a CPU");
+    assert!(matches!(&error, Error::InvalidValue { field: "dtype", value, .. } if value == "flex32"), "{error:?}");
+    assert!(error.to_string().contains("f32 or f16 or bf16"), "{error}");
+}
+
+#[test]
 fn two_tensors_of_one_name_are_refused() {
     let twice = ["a", "b"].map(|name| (name.to_owned(), TensorData::from([1f32])));
     let weights = Weights::from_data("test file", twice).expect("two names");

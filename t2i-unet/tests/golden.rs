@@ -7,7 +7,7 @@ mod device;
 use std::path::PathBuf;
 
 use burn::tensor::{DType, FloatDType, Tensor};
-use device::{arithmetic, device};
+use device::{arithmetic, computes_in, device};
 use t2i_core::{Options, Weights};
 use t2i_unet::{Conditioning, UNet, UNetConfig};
 
@@ -121,10 +121,12 @@ fn a_batch_gives_what_its_samples_give() {
 }
 
 /// What weights of 11 and 8 bits of mantissa lose over some dozen layers, whose arithmetic is f32 on a CPU.
-/// diffusers, which computes in halves, loses up to 0.004 and 0.054 here.
+/// diffusers, which computes in halves, loses up to 0.007 and 0.054 here.
 #[test]
 fn half_types_stay_close() {
-    for (dtype, tolerance) in [(FloatDType::F16, 0.02), (FloatDType::BF16, 0.12)] {
+    for (dtype, tolerance) in
+        [(FloatDType::F16, 0.01), (FloatDType::BF16, 0.12)].into_iter().filter(|(dtype, _)| computes_in(*dtype))
+    {
         for case in ["sd2", "xl", "ssd"] {
             let unet = load(case, dtype);
             assert_eq!(unet.dtype(), arithmetic(dtype).into());

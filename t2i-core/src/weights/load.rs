@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
 use super::Weights;
 use super::convert::{is_finite, to_float};
@@ -19,7 +19,7 @@ impl Weights {
     ///
     /// # Errors
     /// If a tensor is missing, left over, of another shape, no float, cannot be read, or holds NaN or infinity: in
-    /// the file, or after the conversion to `dtype`.
+    /// the file, or after the conversion to `dtype`. If the device does not compute in `dtype`, as many GPUs in bf16.
     pub fn load<M: Module>(&self, module: M, dtype: FloatDType) -> Result<M> {
         let mut loader = Loader {
             weights: self,
@@ -52,9 +52,11 @@ impl Loader<'_> {
         if transposed {
             expected.swap(0, 1);
         }
+        let device = param.lazy_device();
+        check_type(&device, self.dtype)?;
         let data = self.data(&name, expected)?;
         self.used.insert(name);
-        let tensor = Tensor::from_data(data, (&param.lazy_device(), self.dtype));
+        let tensor = Tensor::from_data(data, (&device, self.dtype));
         Ok(if transposed { tensor.swap_dims(0, 1) } else { tensor })
     }
 
@@ -89,6 +91,17 @@ impl Loader<'_> {
             false => Err(Error::UnusedTensors { origin: self.weights.origin.clone(), tensors }),
         }
     }
+}
+
+/// Burn's operations panic or give garbage in a type that a device can only store.
+fn check_type(device: &Device, dtype: DType) -> Result<()> {
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    let types = [DType::F32, DType::F16, DType::BF16].into_iter().filter(|dtype| device.supports_dtype(*dtype));
+    let names: Vec<_> = types.map(|dtype| dtype.name()).collect();
+    let expected = format!("{}: {device:?} computes in nothing else", names.join(" or "));
+    Err(Error::InvalidValue { field: "dtype", value: dtype.name().to_owned(), expected })
 }
 
 impl ModuleMapper for Loader<'_> {
