@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # A part of the golden tests on Mesa's llvmpipe, a Vulkan driver that computes on the CPU: the text encoders, networks and codecs of every
-# kind, in f32 and f16, and a picture of each of three families. Five minutes.
+# kind, and a picture of each of three families, in f32 and f16. Five minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export T2I_TEST_DEVICE=wgpu:cpu
 export T2I_CASE=${T2I_CASE:-no_negative}
-cargo test --release -p t2i -p t2i-text -p t2i-unet -p t2i-vae --features t2i/wgpu-untuned \
-    --test golden_pictures --test clip --test golden
+
+run() {
+    cargo test --release -p t2i -p t2i-text -p t2i-unet -p t2i-vae --features t2i/wgpu-untuned "$@"
+}
+
+run --test golden_pictures --test clip --test golden
+T2I_TEST_DTYPE=f16 run --test golden_pictures
