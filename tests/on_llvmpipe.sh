@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A part of the golden tests on Mesa's llvmpipe, a Vulkan driver that computes on the CPU: the text encoders, networks and codecs of every
-# kind, and a picture of each of three families, in f32 and f16. Five minutes.
+# kind, and a picture of each of three families, in f32 and f16: a minute or two, once built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export T2I_TEST_DEVICE=wgpu:cpu
