@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{DType, FloatDType, Int, Tensor};
-use device::{arithmetic, computes_in, device};
+use device::{arithmetic, computed, device};
 use serde_json::{Value, json};
 use t2i_core::{Error, Options, Weights};
 use t2i_text::{Activation, ClipTextConfig, ClipTextModel, EndToken, TextOutput, Tokenizer};
@@ -133,9 +133,7 @@ fn neither_the_batch_nor_what_follows_changes_a_prompt() {
 #[test]
 fn half_precision_stays_close() {
     let golden = Golden::open("projection_gelu_legacy");
-    for (dtype, tolerance) in
-        [(FloatDType::F16, 1e-2), (FloatDType::BF16, 5e-2)].into_iter().filter(|(dtype, _)| computes_in(*dtype))
-    {
+    for (dtype, tolerance) in computed([(FloatDType::F16, 1e-2), (FloatDType::BF16, 5e-2)]) {
         let encoder = encoder("projection_gelu_legacy", dtype);
         assert_eq!(encoder.dtype(), arithmetic(dtype).into());
         let output = encoder.encode(&golden.ids(), &device()).unwrap();

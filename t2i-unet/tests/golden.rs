@@ -7,7 +7,7 @@ mod device;
 use std::path::PathBuf;
 
 use burn::tensor::{DType, FloatDType, Tensor};
-use device::{arithmetic, computes_in, device};
+use device::{arithmetic, computed, device};
 use t2i_core::{Options, Weights};
 use t2i_unet::{Conditioning, UNet, UNetConfig};
 
@@ -124,9 +124,7 @@ fn a_batch_gives_what_its_samples_give() {
 /// diffusers, which computes in halves, loses up to 0.007 and 0.054 here.
 #[test]
 fn half_types_stay_close() {
-    for (dtype, tolerance) in
-        [(FloatDType::F16, 0.01), (FloatDType::BF16, 0.12)].into_iter().filter(|(dtype, _)| computes_in(*dtype))
-    {
+    for (dtype, tolerance) in computed([(FloatDType::F16, 0.01), (FloatDType::BF16, 0.12)]) {
         for case in ["sd2", "xl", "ssd"] {
             let unet = load(case, dtype);
             assert_eq!(unet.dtype(), arithmetic(dtype).into());

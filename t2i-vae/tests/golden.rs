@@ -5,7 +5,7 @@
 mod common;
 
 use burn::tensor::{DType, FloatDType, Tensor};
-use common::{Golden, arithmetic, assert_close, codec, computes_in, device, error};
+use common::{Golden, arithmetic, assert_close, codec, computed, device, error};
 use t2i_vae::{Codec, Posterior, Tiling};
 
 const KL: [&str; 3] = ["sd", "flux", "no_attention"];
@@ -123,9 +123,7 @@ fn tiles_are_those_of_diffusers() {
 /// bf16 has 8 bits of mantissa, f16 has 11; the arithmetic on a CPU is that of f32.
 #[test]
 fn weights_of_halves_stay_close() {
-    for (dtype, tolerance) in
-        [(FloatDType::BF16, 5e-2), (FloatDType::F16, 6e-3)].into_iter().filter(|(dtype, _)| computes_in(*dtype))
-    {
+    for (dtype, tolerance) in computed([(FloatDType::BF16, 5e-2), (FloatDType::F16, 6e-3)]) {
         for case in ["flux", "tiny"] {
             let (codec, golden) = (codec(case, dtype), Golden::open(&format!("{case}/runs.safetensors")));
             assert_eq!(codec.dtype(), arithmetic(dtype));

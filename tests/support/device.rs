@@ -25,12 +25,14 @@ pub(crate) fn arithmetic(weights: FloatDType) -> FloatDType {
     if device() == Device::flex() { FloatDType::F32 } else { weights }
 }
 
-/// Whether the device computes in that type; many GPUs do not in bf16.
+/// The tolerances of the types that the device computes in; many GPUs do not in bf16.
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-pub(crate) fn computes_in(dtype: FloatDType) -> bool {
-    let computes = device().supports_dtype(dtype);
-    if !computes {
-        eprintln!("skipped: {:?} does not compute in {dtype:?}", device());
-    }
-    computes
+pub(crate) fn computed<const N: usize>(tolerances: [(FloatDType, f32); N]) -> impl Iterator<Item = (FloatDType, f32)> {
+    tolerances.into_iter().filter(|(dtype, _)| {
+        let computes = device().supports_dtype(*dtype);
+        if !computes {
+            eprintln!("skipped: {:?} does not compute in {dtype:?}", device());
+        }
+        computes
+    })
 }

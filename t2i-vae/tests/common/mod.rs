@@ -11,7 +11,7 @@ use serde_json::Value;
 use t2i_core::{Options, Weights};
 use t2i_vae::{Codec, CodecConfig};
 
-pub(crate) use device::{arithmetic, computes_in, device};
+pub(crate) use device::{arithmetic, computed, device};
 
 /// The largest error allowed, as a part of the largest value of the reference.
 pub(crate) const TOLERANCE: f32 = 2e-5;
