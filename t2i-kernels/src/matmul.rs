@@ -60,7 +60,7 @@ pub fn linears<T: Number, const N: usize>(x: &[f32], layers: [Layer<'_, T>; N], 
         return few_rows(x, layers, outs);
     }
     for (Layer { w, bias }, out) in layers.into_iter().zip(&mut outs) {
-        let (n, width) = (w.cols(), Tile::here().cols);
+        let (n, width) = (w.cols(), Tile::wide().cols);
         with_scratch(packed_len(k, n, width), |values| {
             pack_parallel(w, width, values);
             many_rows(x, Panels { values, k, n }, bias.map_or(Start::Zero, Start::Columns), out, n);
@@ -108,7 +108,7 @@ pub fn perceptron<T: Number>(
 ///
 /// If a length does not fit the others.
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    let (k, n, width) = (b.rows(), b.cols(), Tile::here().cols);
+    let (k, n, width) = (b.rows(), b.cols(), Tile::wide().cols);
     assert_eq!(a.cols(), k, "columns on the left are rows on the right");
     assert_eq!(out.len(), a.rows() * n, "the result is {} x {n}", a.rows());
     if k == 0 || n == 0 {
@@ -141,7 +141,7 @@ struct Panels<'a> {
 /// Each thread computes some rows.
 fn many_rows(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
     let m = a.rows();
-    let rows = even_share(m, M_BLOCK, Tile::here().rows);
+    let rows = even_share(m, M_BLOCK, Tile::wide().rows);
     out.par_chunks_mut(rows * step).enumerate().for_each(|(i, out)| {
         rows_times_panels(a.row_range(i * rows, rows.min(m - i * rows)), b, start, out, step);
     });
@@ -156,13 +156,14 @@ pub(crate) fn even_share(total: usize, most: usize, unit: usize) -> usize {
 
 /// Some rows of the result, on one thread.
 fn rows_times_panels(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
-    let tile = Tile::here();
+    let tile = Tile::wide();
     let depth = even_depth(b.k);
-    with_scratch(left_len(a.rows(), depth), |memory| {
+    with_scratch(left_len(tile, a.rows(), depth), |memory| {
         for from in (0..b.k).step_by(depth) {
             let k = depth.min(b.k - from);
             Block {
-                a: left_reused(a.col_range(from, k), memory),
+                tile,
+                a: left_reused(tile, a.col_range(from, k), memory),
                 b: &b.values[from * tile.cols..],
                 b_step: b.k * tile.cols,
                 k,

@@ -2,51 +2,77 @@
 
 use crate::scratch::LINE;
 
-/// Pieces of memory, which are asked for in rounds.
+/// Rows of memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Soon {
-    /// The first piece of the next round.
-    next: *const f32,
-    /// Pieces in a round.
-    each: usize,
-    /// Values from one of them to the next.
+    /// The first row.
+    first: *const f32,
+    /// Values from one row to the next.
     step: usize,
-    /// Values from one round to the next.
-    round: usize,
-    /// Rounds that are left.
-    rounds: usize,
+    rows: usize,
+    /// Lines of the cache in a row.
+    lines: usize,
 }
 
 impl Soon {
     /// None.
-    pub(crate) const NOTHING: Self = Self { next: std::ptr::null(), each: 0, step: 0, round: 0, rounds: 0 };
+    pub(crate) const NOTHING: Self = Self { first: std::ptr::null(), step: 0, rows: 0, lines: 0 };
 
-    /// So many pieces, `step` values from one to the next, in at most so many rounds. The last may ask for some more.
+    /// So many rows of so many values, `step` values from one to the next.
     #[inline(always)]
-    pub(crate) fn pieces(next: *const f32, pieces: usize, step: usize, rounds: usize) -> Self {
-        let each = pieces.div_ceil(rounds.max(1));
-        Self { next, each, step, round: each * step, rounds: pieces.div_ceil(each.max(1)) }
+    pub(crate) fn rows(first: *const f32, step: usize, [rows, values]: [usize; 2]) -> Self {
+        Self { first, step, rows, lines: values.div_ceil(LINE) }
     }
 
-    /// So many rows, `step` values from one to the next, in each round a line of each.
+    /// A row of so many values.
     #[inline(always)]
-    pub(crate) fn rows(next: *const f32, rows: usize, step: usize, rounds: usize) -> Self {
-        Self { next, each: rows, step, round: LINE, rounds }
+    pub(crate) fn row(first: *const f32, values: usize) -> Self {
+        Self::rows(first, 0, [1, values])
+    }
+}
+
+/// Lines that are asked for at a time: more wait for each other, and what is not asked for the CPU foresees as well.
+const AT_A_TIME: usize = 4;
+
+/// Memory that is asked for one row after another.
+pub(crate) struct Requests<const N: usize> {
+    /// What has not begun.
+    soon: [Soon; N],
+    /// The next line of the row at hand.
+    next: *const f32,
+    /// Lines that are left of it.
+    lines: usize,
+}
+
+impl<const N: usize> Requests<N> {
+    #[inline(always)]
+    pub(crate) fn of(soon: [Soon; N]) -> Self {
+        Self { soon, next: std::ptr::null(), lines: 0 }
     }
 
-    /// Asks for the pieces of a round, each of so many values.
+    /// Asks for the next lines. The last of a row may be followed by some more.
     #[inline(always)]
-    pub(crate) fn ask<const CACHE: i32>(&mut self, len: usize) {
-        if self.rounds == 0 {
+    pub(crate) fn ask<const CACHE: i32>(&mut self) {
+        if self.lines == 0 && !self.begin_row() {
             return;
         }
-        let mut piece = self.next;
-        for _ in 0..self.each {
-            prefetch::<CACHE, _>(piece, len);
-            piece = piece.wrapping_add(self.step);
+        prefetch::<CACHE, _>(self.next, AT_A_TIME * LINE);
+        self.next = self.next.wrapping_add(AT_A_TIME * LINE);
+        self.lines = self.lines.saturating_sub(AT_A_TIME);
+    }
+
+    /// Whether there is another row.
+    #[inline(always)]
+    fn begin_row(&mut self) -> bool {
+        for soon in &mut self.soon {
+            if soon.rows > 0 {
+                (self.next, self.lines) = (soon.first, soon.lines);
+                soon.first = soon.first.wrapping_add(soon.step);
+                soon.rows -= 1;
+                return true;
+            }
         }
-        self.next = self.next.wrapping_add(self.round);
-        self.rounds -= 1;
+        false
     }
 }
 

@@ -48,7 +48,7 @@ impl<T: Number> Implicit<'_, T> {
 
     /// The result in parts: some rows of some pixels, which may be of several pictures.
     fn tasks<'a>(&self, pixels: usize, out: &'a mut [f32]) -> Vec<Task<'a>> {
-        let (tile, outputs) = (Tile::here(), self.weight.rows());
+        let (tile, outputs) = (Tile::high(), self.weight.rows());
         let all = out.len() / outputs;
         // Where there are few pixels the threads share the rows, and each fetches the pixels for itself.
         let share = if all <= PIXELS { all } else { even_share(all, PIXELS, tile.cols) };
@@ -75,16 +75,17 @@ impl<T: Number> Implicit<'_, T> {
 
     /// The sums of a task, a block of inputs at a time.
     fn compute(&self, columns: &Columns<'_>, task: Task<'_>) {
-        let tile = Tile::here();
+        let tile = Tile::high();
         let (rows, pixels, inputs) = (task.rows.len(), task.pixels.len(), self.weight.cols());
         let (wide, depth) = (pixels.next_multiple_of(tile.cols), K_BLOCK.min(inputs));
-        let mut memory = Scratch::of_all(&[left_len(rows, depth), depth * wide, rows * wide]);
-        let [a, b, c] = memory.split([left_len(rows, depth), depth * wide, rows * wide]);
+        let mut memory = Scratch::of_all(&[left_len(tile, rows, depth), depth * wide, rows * wide]);
+        let [a, b, c] = memory.split([left_len(tile, rows, depth), depth * wide, rows * wide]);
         for first in (0..inputs).step_by(depth) {
             let k = depth.min(inputs - first);
             columns.pack(task.pixels.clone(), first..first + k, b);
             Block {
-                a: left(self.weight.row_range(task.row, rows).col_range(first, k), a),
+                tile,
+                a: left(tile, self.weight.row_range(task.row, rows).col_range(first, k), a),
                 b,
                 b_step: k * tile.cols,
                 k,

@@ -52,7 +52,7 @@ pub(super) struct Winograd<'a, T> {
 impl<T: Number> Winograd<'_, T> {
     /// Whether there are enough tiles to fill vectors with, and to transform the kernels for.
     pub(super) fn is_worth_it(batch: usize, [height, width]: [usize; 2]) -> bool {
-        let lanes = Tile::here().lanes;
+        let lanes = Tile::high().lanes;
         let tiles = Grid { batch, height, width }.tiles().next_multiple_of(lanes);
         // A transform of kernels takes about as long as the products of 20 tiles, in vectors of 16.
         POINTS * (tiles + 5 * lanes / 4) < 9 * batch * (height * width).next_multiple_of(lanes)
@@ -72,7 +72,7 @@ impl<T: Number> Winograd<'_, T> {
     /// The kernels of a panel of outputs, from `row` on, for some channels: for each point `u [line, row, channel]`.
     fn transform_kernels(&self, row: usize, chunk: &Chunk, mut u: Vec<&mut [f32]>) {
         let channels = &chunk.channels;
-        for (i, row) in (row..self.outputs).take(Tile::here().rows).enumerate() {
+        for (i, row) in (row..self.outputs).take(Tile::high().rows).enumerate() {
             let weight = &self.weight[9 * (row * self.inputs + channels.start)..][..9 * channels.len()];
             let next = weight.as_ptr().wrapping_add(9 * self.inputs);
             Kernels { weight, u: &mut u, next, row: i }.run();
@@ -81,7 +81,7 @@ impl<T: Number> Winograd<'_, T> {
 
     /// The tiles from `first` on, as many as a panel has, for some channels: `v [point, channel, tile.cols]`.
     fn transform_input(&self, grid: &Grid, first: usize, chunk: &Chunk, v: &mut [f32]) {
-        let places = grid.places(first, Tile::here().cols);
+        let places = grid.places(first, Tile::high().cols);
         let pictures = Pictures { x: self.x, channels: self.inputs, grid };
         Input { pictures, places: &places, channels: chunk.channels.clone(), v }.run();
     }

@@ -31,7 +31,7 @@ pub(super) fn few_rows_twice<T: Number>(
     activation: impl Fn(&mut [f32]) + Sync,
     out: &mut [f32],
 ) {
-    let (m, width) = (x.rows(), Tile::here().cols);
+    let (m, width) = (x.rows(), Tile::high().cols);
     with_scratch(packed_len(first.w.cols(), m, width), |between| {
         packed(x, |panels| {
             first.shares(between, width).into_par_iter().for_each(|share| {
@@ -52,7 +52,7 @@ fn multiply<T: Number>(shares: Vec<Share<'_, '_, T>>, panels: Packed<'_>, m: usi
 
 /// Transposed columns, `[columns, wide]`, to their place in each panel. Beyond the last row there may be anything.
 fn write_packed(c: &[f32], wide: usize, panels: Vec<&mut [f32]>) {
-    let width = Tile::here().cols;
+    let width = Tile::high().cols;
     for (i, panel) in panels.into_iter().enumerate() {
         for (to, from) in panel.chunks_mut(width).zip(c.chunks(wide)) {
             to.copy_from_slice(&from[i * width..][..width]);
@@ -61,7 +61,7 @@ fn write_packed(c: &[f32], wide: usize, panels: Vec<&mut [f32]>) {
 }
 
 fn packed(x: Matrix<'_>, then: impl FnOnce(Packed<'_>)) {
-    let width = Tile::here().cols;
+    let width = Tile::high().cols;
     with_scratch(packed_len(x.cols(), x.rows(), width), |panels| {
         pack_parallel(x.t(), width, panels);
         then(panels);
@@ -97,7 +97,7 @@ impl<'a, T: Number> Layer<'a, T> {
 
     /// The result in parts of some columns. The lines of `out` have so many values for a column.
     fn shares<'o>(self, out: &'o mut [f32], values: usize) -> Vec<Share<'a, 'o, T>> {
-        let (n, unit) = (self.w.cols(), Tile::here().rows);
+        let (n, unit) = (self.w.cols(), Tile::high().rows);
         if out.is_empty() {
             return Vec::new();
         }
@@ -133,14 +133,15 @@ struct Share<'a, 'o, T> {
 impl<T: Number> Share<'_, '_, T> {
     /// `write` gets the columns transposed, `[columns, wide]`, the length of a line, and `out`.
     fn compute(self, panels: Packed<'_>, m: usize, write: impl FnOnce(&mut [f32], usize, Vec<&mut [f32]>)) {
-        let (tile, k, cols) = (Tile::here(), self.w.rows(), self.w.cols());
+        let (tile, k, cols) = (Tile::high(), self.w.rows(), self.w.cols());
         let (wide, depth) = (m.next_multiple_of(tile.cols), even_depth(k));
-        with_scratch(left_len(cols, depth) + cols * wide, |memory| {
-            let (memory, c) = memory.split_at_mut(left_len(cols, depth));
+        with_scratch(left_len(tile, cols, depth) + cols * wide, |memory| {
+            let (memory, c) = memory.split_at_mut(left_len(tile, cols, depth));
             for from in (0..k).step_by(depth) {
                 let depth = depth.min(k - from);
                 Block {
-                    a: left(self.w.row_range(from, depth).t(), memory),
+                    tile,
+                    a: left(tile, self.w.row_range(from, depth).t(), memory),
                     b: &panels[from * tile.cols..],
                     b_step: k * tile.cols,
                     k: depth,

@@ -7,17 +7,16 @@ use super::{
 use crate::Number;
 
 /// Values of memory for [`left`].
-pub(crate) fn left_len(rows: usize, k: usize) -> usize {
-    packed_len(k, rows, Tile::here().rows)
+pub(crate) fn left_len(tile: Tile, rows: usize, k: usize) -> usize {
+    packed_len(k, rows, tile.rows)
 }
 
 /// A left operand `[rows, k]`: where it lies, or in `memory` if it must be packed or widened.
-pub(crate) fn left<'a, T: Number>(a: Matrix<'a, T>, memory: &'a mut [f32]) -> Left<'a> {
+pub(crate) fn left<'a, T: Number>(tile: Tile, a: Matrix<'a, T>, memory: &'a mut [f32]) -> Left<'a> {
     let k = a.cols();
     let Some((values, step)) = a.in_rows() else {
-        let width = Tile::here().rows;
-        a.t().pack(width, memory);
-        return Left::Panels { values: memory, step: k * width };
+        a.t().pack(tile.rows, memory);
+        return Left::Panels { values: memory, step: k * tile.rows };
     };
     match T::as_f32(values) {
         Some(values) => Left::Rows { values, step },
@@ -27,10 +26,10 @@ pub(crate) fn left<'a, T: Number>(a: Matrix<'a, T>, memory: &'a mut [f32]) -> Le
 
 /// As [`left`], for rows that are read many times: those that lie whole pages apart push each other out of the first cache,
 /// and are copied to `memory`.
-pub(super) fn left_reused<'a, T: Number>(a: Matrix<'a, T>, memory: &'a mut [f32]) -> Left<'a> {
+pub(super) fn left_reused<'a, T: Number>(tile: Tile, a: Matrix<'a, T>, memory: &'a mut [f32]) -> Left<'a> {
     match a.in_rows() {
         Some((values, step)) if step.is_multiple_of(PAGE) => copied(values, step, [a.rows(), a.cols()], memory),
-        _ => left(a, memory),
+        _ => left(tile, a, memory),
     }
 }
 

@@ -12,12 +12,15 @@ use self::rows::{Panel, PanelOfLines, Rows, RowsInPlace};
 use self::sums::Sums;
 use crate::{arch::dispatch, prefetch::Soon, scratch::LINE};
 
-/// Vectors in a row of a tile.
-const VECS: usize = 2;
 /// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
 const FEW_VALUES: usize = 1 << 17;
 
-/// The size of a tile of the result on this CPU: both operands are packed in panels of it.
+/// Rows and vectors of a high tile, of a wide one, and of one for fewer than 32 registers.
+const HIGH: [usize; 2] = [12, 2];
+const WIDE: [usize; 2] = [8, 3];
+const SMALL: [usize; 2] = [6, 2];
+
+/// The size of a tile of the result on this CPU, as large as the registers hold: both operands are packed in panels of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
     /// Rows: the left operand's panel is `[k, rows]`.
@@ -29,21 +32,33 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    /// As large as the registers hold.
-    pub(crate) fn here() -> Self {
-        dispatch(Measure)
+    /// High and narrow where there are registers enough: of few columns hardly any are left over.
+    pub(crate) fn high() -> Self {
+        dispatch(Measure { wide: false })
+    }
+
+    /// Low and wide where there are registers enough: for left operands in place, as each of their rows takes an address, and
+    /// another thread on the same core leaves no room for more instructions.
+    pub(crate) fn wide() -> Self {
+        dispatch(Measure { wide: true })
     }
 }
 
-struct Measure;
+struct Measure {
+    wide: bool,
+}
 
 impl WithSimd for Measure {
     type Output = Tile;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Tile {
-        let rows = if S::REGISTER_COUNT >= 32 { 12 } else { 6 };
-        Tile { rows, cols: VECS * S::F32_LANES, lanes: S::F32_LANES }
+        let [rows, vectors] = match (S::REGISTER_COUNT >= 32, self.wide) {
+            (true, false) => HIGH,
+            (true, true) => WIDE,
+            (false, _) => SMALL,
+        };
+        Tile { rows, cols: vectors * S::F32_LANES, lanes: S::F32_LANES }
     }
 }
 
@@ -73,6 +88,7 @@ pub(crate) enum Left<'a> {
 
 /// A left operand times panels of the right one.
 pub(crate) struct Block<'a> {
+    pub(crate) tile: Tile,
     pub(crate) a: Left<'a>,
     /// Panels `[k, tile.cols]`, `b_step` values from one to the next.
     pub(crate) b: &'a [f32],
@@ -100,28 +116,32 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 { self.tiles::<S, 12>(simd) } else { self.tiles::<S, 6>(simd) }
+        match (S::REGISTER_COUNT >= 32, self.tile.rows == WIDE[0]) {
+            (true, false) => self.tiles::<S, { HIGH[0] }, { HIGH[1] }>(simd),
+            (true, true) => self.tiles::<S, { WIDE[0] }, { WIDE[1] }>(simd),
+            (false, _) => self.tiles::<S, { SMALL[0] }, { SMALL[1] }>(simd),
+        }
     }
 }
 
 impl Block<'_> {
     #[inline(always)]
-    fn tiles<S: Simd, const MR: usize>(mut self, simd: S) {
-        let (rows, cols) = ((0..self.rows).step_by(MR), (0..self.cols).step_by(VECS * S::F32_LANES));
+    fn tiles<S: Simd, const MR: usize, const W: usize>(mut self, simd: S) {
+        let (rows, cols) = ((0..self.rows).step_by(MR), (0..self.cols).step_by(W * S::F32_LANES));
         let (many_rows, many_cols) = (rows.len(), cols.len());
         if self.k * self.cols <= FEW_VALUES {
             for row in rows {
                 for (i, col) in cols.clone().enumerate() {
                     let left = self.rows_after::<MR>(row, [i, many_cols]);
-                    self.tile_of::<S, MR>(simd, [row, col], [left, Soon::NOTHING]);
+                    self.tile_of::<S, MR, W>(simd, [row, col], [left, Soon::NOTHING]);
                 }
             }
         } else {
             for col in cols {
                 for (i, row) in rows.clone().enumerate() {
                     let left = if col == 0 { self.rows_after::<MR>(row, [0, 1]) } else { Soon::NOTHING };
-                    let right = self.panel_after(col, VECS * S::F32_LANES, [i, many_rows]);
-                    self.tile_of::<S, MR>(simd, [row, col], [left, right]);
+                    let right = self.panel_after(col, W * S::F32_LANES, [i, many_rows]);
+                    self.tile_of::<S, MR, W>(simd, [row, col], [left, right]);
                 }
             }
         }
@@ -135,11 +155,10 @@ impl Block<'_> {
         match self.a {
             Left::Rows { values, step } => {
                 let (from, to) = (MR * i / parts, MR * (i + 1) / parts);
-                Soon::rows(values.as_ptr().wrapping_add((next + from) * step), to - from, step, self.rounds())
+                Soon::rows(values.as_ptr().wrapping_add((next + from) * step), step, [to - from, self.k])
             }
             Left::Panels { values, step } | Left::Lines { values, step } => {
-                let panel = values.as_ptr().wrapping_add(next / MR * step);
-                self.part_of(panel, self.k * MR, [i, parts])
+                part_of(values.as_ptr().wrapping_add(next / MR * step), self.k * MR, [i, parts])
             }
         }
     }
@@ -150,82 +169,79 @@ impl Block<'_> {
         if col + width >= self.cols {
             return Soon::NOTHING;
         }
-        let panel = self.b.as_ptr().wrapping_add((col / width + 1) * self.b_step);
-        self.part_of(panel, self.k * width, part)
-    }
-
-    /// The part `i` of `parts` of so many values.
-    #[inline(always)]
-    fn part_of(&self, first: *const f32, len: usize, [i, parts]: [usize; 2]) -> Soon {
-        let lines = len.div_ceil(LINE);
-        let (from, to) = (lines * i / parts, lines * (i + 1) / parts);
-        Soon::pieces(first.wrapping_add(from * LINE), to - from, LINE, self.rounds())
-    }
-
-    /// Rounds of a tile's sums, in each of which it asks for some memory.
-    fn rounds(&self) -> usize {
-        self.k.div_ceil(LINE)
+        part_of(self.b.as_ptr().wrapping_add((col / width + 1) * self.b_step), self.k * width, part)
     }
 
     /// The tile at a row and a column, which asks for what is needed `soon` of the operands.
     #[inline(always)]
-    fn tile_of<S: Simd, const MR: usize>(&mut self, simd: S, at: [usize; 2], soon: [Soon; 2]) {
-        let ([row, col], width) = (at, VECS * S::F32_LANES);
+    fn tile_of<S: Simd, const MR: usize, const W: usize>(&mut self, simd: S, at: [usize; 2], soon: [Soon; 2]) {
+        let ([row, col], width) = (at, W * S::F32_LANES);
         let (b, _) = S::as_simd_f32s(&self.b[col / width * self.b_step..][..self.k * width]);
-        let (b, _) = b.as_chunks::<VECS>();
+        let (b, _) = b.as_chunks::<W>();
         match self.a {
             Left::Panels { values, step } => {
-                self.tile::<S, MR>(simd, Panel::<MR>(&values[row / MR * step..]), b, at, soon);
+                self.tile::<S, MR, W>(simd, Panel::<MR>(&values[row / MR * step..]), b, at, soon);
             }
             Left::Lines { values, step } => {
-                self.tile::<S, MR>(simd, PanelOfLines::<MR>(&values[row / MR * step..]), b, at, soon);
+                self.tile::<S, MR, W>(simd, PanelOfLines::<MR>(&values[row / MR * step..]), b, at, soon);
             }
             Left::Rows { values, step } => {
                 let rows = RowsInPlace { values: &values[row * step..], step, count: self.rows - row };
-                self.tile::<S, MR>(simd, rows, b, at, soon);
+                self.tile::<S, MR, W>(simd, rows, b, at, soon);
             }
         }
     }
 
     /// The tile of these operands, in as few registers as it needs.
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize>(
+    fn tile<S: Simd, const MR: usize, const W: usize>(
         &mut self,
         simd: S,
         a: impl Rows,
-        b: &[[S::f32s; VECS]],
+        b: &[[S::f32s; W]],
         at: [usize; 2],
         soon: [Soon; 2],
     ) {
-        let (rows, wide) = (self.rows - at[0], self.cols - at[1] > S::F32_LANES);
-        match (rows, wide) {
-            (5..=8, true) if MR == 12 => self.sum::<S, 8, 2>(simd, a, b, at, soon),
-            (5..=8, false) if MR == 12 => self.sum::<S, 8, 1>(simd, a, b, at, soon),
-            (5.., true) => self.sum::<S, MR, 2>(simd, a, b, at, soon),
-            (5.., false) => self.sum::<S, MR, 1>(simd, a, b, at, soon),
-            (3..=4, true) => self.sum::<S, 4, 2>(simd, a, b, at, soon),
-            (3..=4, false) => self.sum::<S, 4, 1>(simd, a, b, at, soon),
-            (2, true) => self.sum::<S, 2, 2>(simd, a, b, at, soon),
-            (2, false) => self.sum::<S, 2, 1>(simd, a, b, at, soon),
-            (_, true) => self.sum::<S, 1, 2>(simd, a, b, at, soon),
-            (_, false) => self.sum::<S, 1, 1>(simd, a, b, at, soon),
+        match (self.cols - at[1]).div_ceil(S::F32_LANES) {
+            1 => self.columns::<S, MR, W, 1>(simd, a, b, at, soon),
+            2 => self.columns::<S, MR, W, 2>(simd, a, b, at, soon),
+            _ => self.columns::<S, MR, W, W>(simd, a, b, at, soon),
+        }
+    }
+
+    #[inline(always)]
+    fn columns<S: Simd, const MR: usize, const W: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        a: impl Rows,
+        b: &[[S::f32s; W]],
+        at: [usize; 2],
+        soon: [Soon; 2],
+    ) {
+        match self.rows - at[0] {
+            5..=8 if MR > 8 => self.sum::<S, 8, W, V>(simd, a, b, at, soon),
+            5.. => self.sum::<S, MR, W, V>(simd, a, b, at, soon),
+            3..=4 => self.sum::<S, 4, W, V>(simd, a, b, at, soon),
+            2 => self.sum::<S, 2, W, V>(simd, a, b, at, soon),
+            _ => self.sum::<S, 1, W, V>(simd, a, b, at, soon),
         }
     }
 
     /// The sums of a tile of `R` rows and `V` vectors, of which those within the result are written.
     #[inline(always)]
-    fn sum<S: Simd, const R: usize, const V: usize>(
+    fn sum<S: Simd, const R: usize, const W: usize, const V: usize>(
         &mut self,
         simd: S,
         a: impl Rows,
-        b: &[[S::f32s; VECS]],
+        b: &[[S::f32s; W]],
         [row, col]: [usize; 2],
         soon: [Soon; 2],
     ) {
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let first = self.c.as_ptr().wrapping_add(row * self.c_step + col);
-        let result = Soon::pieces(first, R.min(self.rows - row), self.c_step, self.rounds());
-        simd.vectorize(Sums { simd, a, b, sums: &mut sums, soon, result });
+        let result = Soon::rows(first, self.c_step, [R.min(self.rows - row), V * S::F32_LANES]);
+        let [left, right] = soon;
+        simd.vectorize(Sums { simd, a, b, sums: &mut sums, soon: [result, left, right] });
         for (i, sums) in sums.iter().enumerate().take(self.rows - row) {
             self.write_row(simd, sums, row + i, col);
         }
@@ -266,4 +282,12 @@ impl Block<'_> {
         };
         simd.partial_store_f32s(c, simd.add_f32s(sum, start));
     }
+}
+
+/// The part `i` of `parts` of so many values.
+#[inline(always)]
+fn part_of(first: *const f32, len: usize, [i, parts]: [usize; 2]) -> Soon {
+    let lines = len.div_ceil(LINE);
+    let (from, to) = (lines * i / parts, lines * (i + 1) / parts);
+    Soon::row(first.wrapping_add(from * LINE), (to - from) * LINE)
 }

@@ -22,7 +22,7 @@ fn transposed(x: &[f32], cols: usize) -> Vec<f32> {
 
 fn sizes(rng: &mut ChaCha8Rng) -> Vec<[usize; 3]> {
     let mut sizes = vec![[1, 1, 1], [1, 1280, 37], [200, 3, 1000], [49, 1600, 33], [500, 1, 2], [7, 1000, 1100]];
-    sizes.extend([[513, 90, 33], [700, 1000, 40], [512, 800, 70]]);
+    sizes.extend([[513, 90, 33], [700, 1000, 40], [512, 800, 70], [515, 60, 60], [518, 40, 75], [527, 33, 9]]);
     sizes.extend((0..60).map(|_| [rng.random_range(1..130), rng.random_range(1..90), rng.random_range(1..150)]));
     sizes
 }

@@ -34,7 +34,7 @@ impl<'a> Columns<'a> {
     pub(super) fn pack(&self, pixels: Range<usize>, k: Range<usize>, panels: &mut [f32]) {
         let [high, wide] = self.window.kernel;
         let [height, width] = self.picture;
-        let (unit, count) = (Tile::here().cols, k.len());
+        let (unit, count) = (Tile::high().cols, k.len());
         let runs = self.runs(pixels, unit);
         for (i, k) in k.enumerate() {
             let (channel, ky, kx) = (k / (high * wide), k / wide % high, k % wide);

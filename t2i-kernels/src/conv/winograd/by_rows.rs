@@ -41,7 +41,7 @@ struct Inputs<'a> {
 impl<T: Number> ByRows<'_, T> {
     /// Writes the result, `out [batch, outputs, height, width]`.
     pub(super) fn run(&self, out: &mut [f32]) {
-        let (grid, unit) = (&self.grid, Tile::here().cols);
+        let (grid, unit) = (&self.grid, Tile::high().cols);
         let chunks = Chunk::all(self.conv.inputs, MOST_CHANNELS);
         let panel = Chunk::panel(&chunks);
         let most = (INPUT_VALUES / (POINTS * self.conv.inputs)).next_multiple_of(unit);
@@ -62,7 +62,7 @@ impl<T: Number> ByRows<'_, T> {
     }
 
     fn share_outputs(&self, inputs: &Inputs<'_>, out: &mut [f32]) {
-        let (outputs, unit) = (self.conv.outputs, Tile::here().rows);
+        let (outputs, unit) = (self.conv.outputs, Tile::high().rows);
         let rows = share_panels(outputs.div_ceil(unit)) * unit;
         let mut tasks: Vec<Vec<&mut [f32]>> = (0..outputs.div_ceil(rows)).map(|_| Vec::new()).collect();
         for (i, plane) in out.chunks_mut(self.grid.height * self.grid.width).enumerate() {
@@ -82,10 +82,10 @@ impl<T: Number> ByRows<'_, T> {
             for chunk in inputs.chunks {
                 let u = &mut u[..chunk.kernels_len(rows)];
                 for (i, u) in chunk.kernel_panels(rows, u).into_iter().enumerate() {
-                    self.conv.transform_kernels(row + i * Tile::here().rows, chunk, u);
+                    self.conv.transform_kernels(row + i * Tile::high().rows, chunk, u);
                 }
                 for (first, m) in firsts().zip(m.chunks_exact_mut(block)) {
-                    let v = &inputs.v[inputs.panel * (first - inputs.tiles.start) / Tile::here().cols..];
+                    let v = &inputs.v[inputs.panel * (first - inputs.tiles.start) / Tile::high().cols..];
                     let tiles = OUTPUT_TILES.min(inputs.tiles.end - first);
                     Products { chunk, u, rows, v, panel: inputs.panel, tiles, step: OUTPUT_TILES }.add_to(m);
                 }

@@ -50,13 +50,13 @@ impl<T: Number> ByTiles<'_, T> {
         let outputs = self.conv.outputs;
         let chunks = Chunk::all(self.conv.inputs, MOST_CHANNELS);
         let parts = (POINTS * self.conv.inputs * outputs).div_ceil(KERNEL_VALUES);
-        let rows = outputs.div_ceil(parts).next_multiple_of(Tile::here().rows);
+        let rows = outputs.div_ceil(parts).next_multiple_of(Tile::high().rows);
         for first in (0..outputs).step_by(rows) {
             let rows = first..outputs.min(first + rows);
             with_scratch(chunks.iter().map(|chunk| chunk.kernels_len(rows.len())).sum(), |u| {
                 for (chunk, u) in chunks.iter().zip(u.chunks_mut(chunks[0].kernels_len(rows.len()))) {
                     chunk.kernel_panels(rows.len(), u).into_par_iter().enumerate().for_each(|(i, u)| {
-                        self.conv.transform_kernels(first + i * Tile::here().rows, chunk, u);
+                        self.conv.transform_kernels(first + i * Tile::high().rows, chunk, u);
                     });
                 }
                 let tasks = self.tasks(rows.clone(), out);
@@ -85,7 +85,7 @@ impl<T: Number> ByTiles<'_, T> {
     }
 
     fn compute(&self, outputs: &Outputs<'_>, mut task: Task<'_>) {
-        let (unit, rows, width) = (Tile::here().cols, outputs.rows.len(), self.grid.width);
+        let (unit, rows, width) = (Tile::high().cols, outputs.rows.len(), self.grid.width);
         let grid = Grid { batch: 1, height: task.planes[0].len() / width, width };
         let step = grid.tiles().min(TILES).next_multiple_of(unit);
         let panel = Chunk::panel(outputs.chunks);

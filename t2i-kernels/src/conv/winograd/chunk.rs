@@ -23,18 +23,18 @@ impl Chunk {
 
     /// Values of a panel of transformed kernels at a point, `[line, row, channel]`, with a gap.
     pub(super) fn kernel_panel(&self) -> usize {
-        self.channels.len().next_multiple_of(LINE) * Tile::here().rows + GAP
+        self.channels.len().next_multiple_of(LINE) * Tile::high().rows + GAP
     }
 
     /// Values of transformed kernels, `[point, panel]`.
     pub(super) fn kernels_len(&self, rows: usize) -> usize {
-        POINTS * rows.div_ceil(Tile::here().rows) * self.kernel_panel()
+        POINTS * rows.div_ceil(Tile::high().rows) * self.kernel_panel()
     }
 
     /// For each panel of transformed kernels its points.
     pub(super) fn kernel_panels<'a>(&self, rows: usize, u: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
         let mut panels: Vec<Vec<_>> = Vec::new();
-        panels.resize_with(rows.div_ceil(Tile::here().rows), || Vec::with_capacity(POINTS));
+        panels.resize_with(rows.div_ceil(Tile::high().rows), || Vec::with_capacity(POINTS));
         for (i, piece) in u.chunks_exact_mut(self.kernel_panel()).enumerate() {
             let count = panels.len();
             panels[i % count].push(piece);
@@ -54,7 +54,7 @@ impl Chunk {
 
     /// Values from one point of it to the next.
     pub(super) fn input_step(&self) -> usize {
-        self.channels.len() * Tile::here().cols + GAP
+        self.channels.len() * Tile::high().cols + GAP
     }
 
     /// Where this chunk begins in a panel of all channels, `[chunk, point, channel, tile.cols]`.

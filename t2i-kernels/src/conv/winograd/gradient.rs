@@ -42,9 +42,9 @@ impl WeightGradient<'_> {
     pub(in super::super) fn run(&self, dweight: &mut [f32]) {
         let [height, width] = self.picture;
         let grid = Grid { batch: self.x.len() / (self.inputs * height * width), height, width };
-        let unit = Tile::here().cols;
+        let unit = Tile::high().cols;
         let most = (KERNEL_VALUES / (POINTS * self.outputs)).next_multiple_of(unit);
-        let tiles = (OUTPUT_VALUES / (POINTS * self.outputs)).clamp(64, 128).next_multiple_of(Tile::here().lanes);
+        let tiles = (OUTPUT_VALUES / (POINTS * self.outputs)).clamp(64, 128).next_multiple_of(Tile::high().lanes);
         for first in (0..self.inputs).step_by(most) {
             let channels = first..self.inputs.min(first + most);
             let panel = POINTS * self.point_step();
@@ -63,7 +63,7 @@ impl WeightGradient<'_> {
 
     /// Values from one point's gradients to the next, in a panel of channels.
     fn point_step(&self) -> usize {
-        self.outputs * Tile::here().cols + GAP
+        self.outputs * Tile::high().cols + GAP
     }
 }
 
@@ -82,13 +82,13 @@ struct Panels<'a> {
 impl<'a> Panels<'a> {
     fn new(of: &'a WeightGradient<'a>, grid: &'a Grid, channels: Range<usize>, tiles: Range<usize>) -> Self {
         let places = grid.places(tiles.start, tiles.len());
-        let count = tiles.len().next_multiple_of(Tile::here().lanes);
+        let count = tiles.len().next_multiple_of(Tile::high().lanes);
         Self { of, grid, channels, first: tiles.start, places, tiles: count }
     }
 
     /// `du [panel of channels, point, output, tile.cols]`.
     fn add_products(&self, du: &mut [f32]) {
-        let tile = Tile::here();
+        let tile = Tile::high();
         let (left, right) = (self.panel(tile.rows), self.panel(tile.cols));
         let lefts = left * self.of.outputs.div_ceil(tile.rows);
         with_scratch(lefts + right * self.channels.len().div_ceil(tile.cols), |memory| {
@@ -98,6 +98,7 @@ impl<'a> Panels<'a> {
             du.par_chunks_mut(self.of.point_step()).enumerate().for_each(|(i, c)| {
                 let (panel, point) = (i / POINTS, i % POINTS);
                 Block {
+                    tile,
                     a: Left::Panels { values: &a[point * left / POINTS..], step: left },
                     b: &b[panel * right + point * right / POINTS..],
                     b_step: right,
@@ -121,8 +122,8 @@ impl<'a> Panels<'a> {
     /// The tiles at the points, in panels of the width of a tile of the product.
     fn transform(&self, kind: Kind, x: &[f32], all: usize, channels: Range<usize>, to: &mut [f32]) {
         let width = match kind {
-            Kind::OutputGradient => Tile::here().rows,
-            Kind::Input => Tile::here().cols,
+            Kind::OutputGradient => Tile::high().rows,
+            Kind::Input => Tile::high().cols,
         };
         let pictures = Pictures { x, channels: all, grid: self.grid };
         to.par_chunks_mut(self.panel(width)).enumerate().for_each(|(i, to)| {
@@ -156,7 +157,7 @@ impl WithSimd for Kernels<'_> {
     /// `G^T dU G`.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let unit = Tile::here().cols;
+        let unit = Tile::high().cols;
         for (i, kernels) in self.dweight.chunks_mut(9 * S::F32_LANES).enumerate() {
             let channel = i * S::F32_LANES;
             let at = channel / unit * self.panel + self.row * unit + channel % unit;

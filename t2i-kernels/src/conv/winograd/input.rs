@@ -38,7 +38,7 @@ impl WithSimd for Input<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let unit = Tile::here().cols;
+        let unit = Tile::high().cols;
         let step = self.channels.len() * unit + GAP;
         let mut groups = Vec::new();
         for group in (0..unit).step_by(S::F32_LANES) {

@@ -34,7 +34,7 @@ impl<T: Number> WithSimd for Kernels<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let rows = Tile::here().rows;
+        let rows = Tile::high().rows;
         let mut memory = [0.0; 9 * LINE];
         let mut columns = [[0.0; LINE]; 9];
         for (i, weight) in self.weight.chunks(9 * LINE).enumerate() {

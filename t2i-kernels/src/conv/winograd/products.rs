@@ -21,11 +21,12 @@ pub(super) struct Products<'a> {
 impl Products<'_> {
     /// Adds them to the result of the chunks before, `m [point, row, step]`; the first chunk's are the result.
     pub(super) fn add_to(&self, m: &mut [f32]) {
-        let (chunk, tile) = (self.chunk, Tile::here());
+        let (chunk, tile) = (self.chunk, Tile::high());
         let v = &self.v[chunk.input_start()..];
         for (point, m) in m.chunks_exact_mut(result_step(self.rows, self.step)).enumerate() {
             let u = &self.u[point * chunk.kernels_len(self.rows) / POINTS..];
             Block {
+                tile,
                 a: Left::Lines { values: u, step: chunk.kernel_panel() },
                 b: &v[point * chunk.input_step()..],
                 b_step: self.panel,

@@ -5,18 +5,24 @@ use crate::scratch::LINE;
 /// Rows of the left operand.
 pub(super) trait Rows {
     /// The first `k` values of `R` rows.
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R>;
+    fn cut<const R: usize>(self, k: usize) -> impl Lines<R>;
 }
 
 /// For each step of the sums a value a row.
 ///
 /// No iterator of closures: these would be compiled without the vector instructions of their caller.
-pub(super) trait Columns<const R: usize> {
-    /// Step `i` of a line.
-    fn column(&self, line: usize, i: usize) -> [f32; R];
+pub(super) trait Lines<const R: usize> {
+    /// As many steps as a line of the cache has values.
+    fn line(&self, line: usize) -> impl Line<R>;
 
     /// Step `i` of those that are left after the whole lines.
     fn last(&self, i: usize) -> [f32; R];
+}
+
+/// Some steps of the sums.
+pub(super) trait Line<const R: usize> {
+    /// Step `i` of them.
+    fn column(&self, i: usize) -> [f32; R];
 }
 
 /// A panel `[k, MR]`.
@@ -24,7 +30,7 @@ pub(super) struct Panel<'a, const MR: usize>(pub(super) &'a [f32]);
 
 impl<const MR: usize> Rows for Panel<'_, MR> {
     #[inline(always)]
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
+    fn cut<const R: usize>(self, k: usize) -> impl Lines<R> {
         let (columns, _) = self.0[..k * MR].as_chunks::<MR>();
         columns.as_chunks::<LINE>()
     }
@@ -33,15 +39,22 @@ impl<const MR: usize> Rows for Panel<'_, MR> {
 /// Of a panel, whole lines of columns and the columns that are left.
 type PanelColumns<'a, const MR: usize> = (&'a [[[f32; MR]; LINE]], &'a [[f32; MR]]);
 
-impl<const MR: usize, const R: usize> Columns<R> for PanelColumns<'_, MR> {
+impl<const MR: usize, const R: usize> Lines<R> for PanelColumns<'_, MR> {
     #[inline(always)]
-    fn column(&self, line: usize, i: usize) -> [f32; R] {
-        first(&self.0[line][i])
+    fn line(&self, line: usize) -> impl Line<R> {
+        &self.0[line]
     }
 
     #[inline(always)]
     fn last(&self, i: usize) -> [f32; R] {
         first(&self.1[i])
+    }
+}
+
+impl<const MR: usize, const R: usize> Line<R> for &[[f32; MR]; LINE] {
+    #[inline(always)]
+    fn column(&self, i: usize) -> [f32; R] {
+        first(&self[i])
     }
 }
 
@@ -57,25 +70,21 @@ pub(super) struct PanelOfLines<'a, const MR: usize>(pub(super) &'a [f32]);
 
 impl<const MR: usize> Rows for PanelOfLines<'_, MR> {
     #[inline(always)]
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
+    fn cut<const R: usize>(self, k: usize) -> impl Lines<R> {
         let (lines, _) = self.0[..k.next_multiple_of(LINE) * MR].as_chunks::<LINE>();
         lines.as_chunks::<MR>().0
     }
 }
 
-impl<const MR: usize, const R: usize> Columns<R> for &[[[f32; LINE]; MR]] {
+impl<const MR: usize, const R: usize> Lines<R> for &[[[f32; LINE]; MR]] {
     #[inline(always)]
-    fn column(&self, line: usize, i: usize) -> [f32; R] {
-        let mut column = [0.0; R];
-        for (to, line) in column.iter_mut().zip(&self[line]) {
-            *to = line[i];
-        }
-        column
+    fn line(&self, line: usize) -> impl Line<R> {
+        self[line].first_chunk::<R>().expect("no more rows than a panel has").each_ref()
     }
 
     #[inline(always)]
     fn last(&self, i: usize) -> [f32; R] {
-        self.column(self.len() - 1, i)
+        Lines::<R>::line(self, self.len() - 1).column(i)
     }
 }
 
@@ -88,7 +97,7 @@ pub(super) struct RowsInPlace<'a> {
 
 impl Rows for RowsInPlace<'_> {
     #[inline(always)]
-    fn cut<const R: usize>(self, k: usize) -> impl Columns<R> {
+    fn cut<const R: usize>(self, k: usize) -> impl Lines<R> {
         let mut rows: [LinesOfRow<'_>; R] = [(&[], &[]); R];
         for (i, row) in rows.iter_mut().enumerate() {
             // In place of rows that are missing the last one is read again; what comes of them is not written.
@@ -101,14 +110,14 @@ impl Rows for RowsInPlace<'_> {
 /// The whole lines of a row, and the values that are left.
 type LinesOfRow<'a> = (&'a [[f32; LINE]], &'a [f32]);
 
-impl<const R: usize> Columns<R> for [LinesOfRow<'_>; R] {
+impl<const R: usize> Lines<R> for [LinesOfRow<'_>; R] {
     #[inline(always)]
-    fn column(&self, line: usize, i: usize) -> [f32; R] {
-        let mut column = [0.0; R];
-        for (to, (lines, _)) in column.iter_mut().zip(self) {
-            *to = lines[line][i];
+    fn line(&self, line: usize) -> impl Line<R> {
+        let mut all = [&[0.0; LINE]; R];
+        for (to, (lines, _)) in all.iter_mut().zip(self) {
+            *to = &lines[line];
         }
-        column
+        all
     }
 
     #[inline(always)]
@@ -116,6 +125,17 @@ impl<const R: usize> Columns<R> for [LinesOfRow<'_>; R] {
         let mut column = [0.0; R];
         for (to, (_, rest)) in column.iter_mut().zip(self) {
             *to = rest[i];
+        }
+        column
+    }
+}
+
+impl<const R: usize> Line<R> for [&[f32; LINE]; R] {
+    #[inline(always)]
+    fn column(&self, i: usize) -> [f32; R] {
+        let mut column = [0.0; R];
+        for (to, line) in column.iter_mut().zip(self) {
+            *to = line[i];
         }
         column
     }

@@ -2,12 +2,9 @@
 
 use pulp::Simd;
 
-use super::{
-    VECS,
-    rows::{Columns, Rows},
-};
+use super::rows::{Line, Lines, Rows};
 use crate::{
-    prefetch::{FIRST, SECOND, Soon, prefetch},
+    prefetch::{FIRST, Requests, SECOND, Soon, prefetch},
     scratch::LINE,
 };
 
@@ -15,33 +12,31 @@ use crate::{
 const AHEAD: usize = 16;
 
 /// The sums over `k` of a tile of `R` rows and `V` vectors.
-pub(super) struct Sums<'a, S: Simd, A, const R: usize, const V: usize> {
+pub(super) struct Sums<'a, S: Simd, A, const R: usize, const W: usize, const V: usize> {
     pub(super) simd: S,
     pub(super) a: A,
-    pub(super) b: &'a [[S::f32s; VECS]],
+    /// A panel that is `W` vectors wide.
+    pub(super) b: &'a [[S::f32s; W]],
     pub(super) sums: &'a mut [[S::f32s; V]; R],
-    /// What other tiles will read.
-    pub(super) soon: [Soon; 2],
-    /// Where the sums will be written.
-    pub(super) result: Soon,
+    /// Where the sums will be written, and what other tiles will read.
+    pub(super) soon: [Soon; 3],
 }
 
-impl<S: Simd, A: Rows, const R: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, V> {
+impl<S: Simd, A: Rows, const R: usize, const W: usize, const V: usize> pulp::NullaryFnOnce for Sums<'_, S, A, R, W, V> {
     type Output = ();
 
     #[inline(always)]
-    fn call(mut self) {
+    fn call(self) {
         let simd = self.simd;
         let a = self.a.cut::<R>(self.b.len());
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let (lines, rest) = self.b.as_chunks::<LINE>();
+        let mut requests = Requests::of(self.soon);
         for (line, b) in lines.iter().enumerate() {
-            self.result.ask::<FIRST>(V * S::F32_LANES);
-            for soon in &mut self.soon {
-                soon.ask::<SECOND>(LINE);
-            }
+            let a = a.line(line);
+            requests.ask::<SECOND>();
             for (i, b) in b.iter().enumerate() {
-                add_products(simd, a.column(line, i), b, &mut sums);
+                add_products(simd, a.column(i), b, &mut sums);
             }
         }
         for (i, b) in rest.iter().enumerate() {
@@ -53,13 +48,13 @@ impl<S: Simd, A: Rows, const R: usize, const V: usize> pulp::NullaryFnOnce for S
 
 /// One step of the sums. The right operand is asked for its values some steps ahead.
 #[inline(always)]
-fn add_products<S: Simd, const R: usize, const V: usize>(
+fn add_products<S: Simd, const R: usize, const W: usize, const V: usize>(
     simd: S,
     a: [f32; R],
-    b: &[S::f32s; VECS],
+    b: &[S::f32s; W],
     sums: &mut [[S::f32s; V]; R],
 ) {
-    prefetch::<FIRST, _>(b.as_ptr().wrapping_add(AHEAD * VECS).cast::<f32>(), VECS * S::F32_LANES);
+    prefetch::<FIRST, _>(b.as_ptr().wrapping_add(AHEAD * W).cast::<f32>(), V * S::F32_LANES);
     for (sums, a) in sums.iter_mut().zip(a) {
         let a = simd.splat_f32s(a);
         for (sum, b) in sums.iter_mut().zip(b) {
