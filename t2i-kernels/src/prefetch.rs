@@ -50,13 +50,13 @@ impl<const N: usize> Requests<N> {
         Self { soon, next: std::ptr::null(), lines: 0 }
     }
 
-    /// Asks for the next lines. The last of a row may be followed by some more.
+    /// Asks the second cache for the next lines. The last of a row may be followed by some more.
     #[inline(always)]
-    pub(crate) fn ask<const CACHE: i32>(&mut self) {
+    pub(crate) fn ask(&mut self) {
         if self.lines == 0 && !self.begin_row() {
             return;
         }
-        prefetch::<CACHE, _>(self.next, AT_A_TIME * LINE);
+        prefetch::<SECOND, _>(self.next, AT_A_TIME * LINE);
         self.next = self.next.wrapping_add(AT_A_TIME * LINE);
         self.lines = self.lines.saturating_sub(AT_A_TIME);
     }
@@ -79,7 +79,7 @@ impl<const N: usize> Requests<N> {
 /// The first cache, as `_MM_HINT_T0` numbers it.
 pub(crate) const FIRST: i32 = 3;
 /// The second cache, as `_MM_HINT_T1` numbers it.
-pub(crate) const SECOND: i32 = 2;
+const SECOND: i32 = 2;
 
 /// Asks the CPU to bring the lines of `len` values to a cache, as far as there are such addresses.
 #[inline(always)]

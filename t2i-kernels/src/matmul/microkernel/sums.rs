@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::rows::{Line, Lines, Rows};
 use crate::{
-    prefetch::{FIRST, Requests, SECOND, Soon, prefetch},
+    prefetch::{FIRST, Requests, Soon, prefetch},
     scratch::LINE,
 };
 
@@ -34,7 +34,7 @@ impl<S: Simd, A: Rows, const R: usize, const W: usize, const V: usize> pulp::Nul
         let mut requests = Requests::of(self.soon);
         for (line, b) in lines.iter().enumerate() {
             let a = a.line(line);
-            requests.ask::<SECOND>();
+            requests.ask();
             for (i, b) in b.iter().enumerate() {
                 add_products(simd, a.column(i), b, &mut sums);
             }
