@@ -15,11 +15,9 @@ mod tests;
 mod tile;
 mod tiles;
 
-use rayon::prelude::*;
-
 use self::forward::Task;
 pub use self::heads::{Heads, Layout};
-use crate::arch::dispatch;
+use crate::{arch::dispatch, parallel::in_turn};
 
 /// What is added to the scores before the softmax.
 #[derive(Clone, Copy, Debug, Default)]
@@ -143,8 +141,8 @@ pub fn attention_backward(
     }
     let split = |x, of: Heads<'_>| layout.split(x, of.shape(), of.tokens);
     let tasks = split(dq, q).into_iter().zip(split(dk, k).into_iter().zip(split(dv, v)));
-    let tasks: Vec<_> = tasks.zip(saved.log_sums.chunks_exact(q.tokens)).enumerate().collect();
-    tasks.into_par_iter().for_each(|(i, ((dq, (dk, dv)), log_sums))| {
+    let tasks = tasks.zip(saved.log_sums.chunks_exact(q.tokens)).enumerate();
+    in_turn(tasks, |(i, ((dq, (dk, dv)), log_sums))| {
         let (b, h) = (i / q.heads, i % q.heads);
         let rows = [q, k, v, saved.out, grad].map(|x| x.rows(b, h));
         dispatch(backward::Task { rows, log_sums, mask: mask.of(b, k.tokens), scale, grads: [dq, dk, dv] });
@@ -159,8 +157,8 @@ fn forward(inputs: Inputs<'_>, layout: Layout, out: &mut [f32], log_sums: Option
     let blocks = q.tokens.div_ceil(size);
     let mut log_sums = log_sums.into_iter().flat_map(|x| x.chunks_mut(q.tokens)).flat_map(|x| x.chunks_mut(size));
     let tasks = layout.split(out, [q.batch, q.heads, q.tokens, v.width], size).into_iter();
-    let tasks: Vec<_> = tasks.map(|out| (out, log_sums.next())).enumerate().collect();
-    tasks.into_par_iter().for_each(|(i, (out, log_sums))| {
+    let tasks = tasks.map(|out| (out, log_sums.next())).enumerate();
+    in_turn(tasks, |(i, (out, log_sums))| {
         let (b, h) = (i / blocks / q.heads, i / blocks % q.heads);
         let first = i % blocks * size;
         let rows = [q.rows(b, h).skip(first), k.rows(b, h), v.rows(b, h)];

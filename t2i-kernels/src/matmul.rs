@@ -21,7 +21,11 @@ pub(crate) use self::{
     microkernel::{Block, Left, Start, Tile},
     pack::packed_len,
 };
-use crate::{Number, scratch::with_scratch};
+use crate::{
+    Number,
+    parallel::{in_turn, shares},
+    scratch::with_scratch,
+};
 
 /// Length of the sums between two stores of the result.
 const K_BLOCK: usize = 768;
@@ -140,18 +144,12 @@ struct Panels<'a> {
 
 /// Each thread computes some rows.
 fn many_rows(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
-    let m = a.rows();
-    let rows = even_share(m, M_BLOCK, Tile::wide().rows);
-    out.par_chunks_mut(rows * step).enumerate().for_each(|(i, out)| {
-        rows_times_panels(a.row_range(i * rows, rows.min(m - i * rows)), b, start, out, step);
+    let mut rest = out;
+    let parts = shares(a.rows(), M_BLOCK, Tile::wide().rows).map(|rows| {
+        let len = rest.len().min(rows.len() * step);
+        (rows, rest.split_off_mut(..len).expect("as many"))
     });
-}
-
-/// Parts of at most `most`, as many for each thread, in whole multiples of `unit`.
-pub(crate) fn even_share(total: usize, most: usize, unit: usize) -> usize {
-    let threads = rayon::current_num_threads();
-    let parts = total.div_ceil(most).next_multiple_of(threads);
-    total.div_ceil(parts).next_multiple_of(unit)
+    in_turn(parts, |(rows, out)| rows_times_panels(a.row_range(rows.start, rows.len()), b, start, out, step));
 }
 
 /// Some rows of the result, on one thread.

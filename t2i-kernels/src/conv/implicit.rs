@@ -1,28 +1,31 @@
 //! Convolution with any window, as a matrix product.
 //!
 //! The weight is the left operand, `[outputs, inputs * kernel]`. The right one would be `[inputs * kernel, pixels]`, each
-//! value of the picture as often as a kernel has values: of that, only the panels at hand are ever written.
+//! value of the picture as often as a kernel has values: of that, only some pixels are ever written at a time.
 
 mod columns;
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use self::columns::Columns;
 use super::shape::Window;
 use crate::{
     Number,
-    matmul::{Block, Matrix, Start, Tile, even_share, left, left_len},
-    scratch::Scratch,
+    matmul::{Block, Matrix, Start, Tile, left, left_len},
+    parallel::in_turn,
+    scratch::{Scratch, with_scratch},
 };
 
 /// Length of the sums between two stores.
 const K_BLOCK: usize = 512;
+/// Values of the right operand that are kept at a time, for all threads.
+const VALUES: usize = 2 << 20;
 /// Pixels that a thread computes at a time. With their inputs they stay in the second cache.
 const PIXELS: usize = 192;
 /// Rows of the result that are worth a task of their own.
 const ROWS: usize = 96;
+/// Tasks for each thread, if there are rows enough: with few, threads end apart.
+const TASKS: usize = 8;
 
 /// A convolution with any window.
 pub(super) struct Implicit<'a, T> {
@@ -43,51 +46,53 @@ impl<T: Number> Implicit<'_, T> {
         let [height, width] = self.picture;
         let picture = if self.window.is_pointwise() { [1, height * width] } else { self.picture };
         let columns = Columns::new(self.x, self.inputs, picture, self.window);
-        self.tasks(high * wide, out).into_par_iter().for_each(|task| self.compute(&columns, task));
+        let (tile, k) = (Tile::high(), self.weight.cols());
+        let shares = Shares::of(out.len() / self.weight.rows(), self.weight.rows());
+        let at_a_time = (VALUES / (k * shares.pixels)).max(1);
+        let mut tasks = self.tasks(&shares, high * wide, out);
+        while !tasks.is_empty() {
+            let tasks: Vec<_> = tasks.drain(..tasks.len().min(at_a_time * shares.bands())).collect();
+            let pixels = tasks[0].pixels.start..tasks[tasks.len() - 1].pixels.end;
+            with_scratch(pixels.len().next_multiple_of(tile.cols) * k, |panels| {
+                columns.pack(pixels.clone(), k, panels);
+                in_turn(tasks.into_iter(), |task| {
+                    let panels = &panels[(task.pixels.start - pixels.start) * k..];
+                    self.compute(panels, task);
+                });
+            });
+        }
     }
 
-    /// The result in parts: some rows of some pixels, which may be of several pictures.
-    fn tasks<'a>(&self, pixels: usize, out: &'a mut [f32]) -> Vec<Task<'a>> {
-        let (tile, outputs) = (Tile::high(), self.weight.rows());
-        let all = out.len() / outputs;
-        // Where there are few pixels the threads share the rows, and each fetches the pixels for itself.
-        let share = if all <= PIXELS { all } else { even_share(all, PIXELS, tile.cols) };
-        let bands = rayon::current_num_threads().div_ceil(all.div_ceil(share));
-        let rows = outputs.div_ceil(bands).max(ROWS).next_multiple_of(tile.rows);
-        let bands = outputs.div_ceil(rows);
-        let firsts = (0..all).step_by(share).flat_map(|first| (0..bands).map(move |band| (first, band * rows)));
-        let task = |(first, row)| {
-            let rows = (0..rows.min(outputs - row)).map(|_| Vec::new()).collect();
-            Task { pixels: first..all.min(first + share), row, rows }
-        };
-        let mut tasks: Vec<Task<'_>> = firsts.map(task).collect();
+    /// The tasks, and the places of their results.
+    fn tasks<'a>(&self, shares: &Shares, pixels: usize, out: &'a mut [f32]) -> Vec<Task<'a>> {
+        let outputs = self.weight.rows();
+        let mut tasks: Vec<Task<'_>> = shares.tasks().collect();
         for (i, mut plane) in out.chunks_mut(pixels).enumerate() {
             let (mut at, row) = (i / outputs * pixels, i % outputs);
             while !plane.is_empty() {
-                let count = (share - at % share).min(plane.len());
+                let count = (shares.pixels - at % shares.pixels).min(plane.len());
                 let part = plane.split_off_mut(..count).expect("as many");
-                tasks[at / share * bands + row / rows].rows[row % rows].push(part);
+                tasks[at / shares.pixels * shares.bands() + row / shares.rows].rows[row % shares.rows].push(part);
                 at += count;
             }
         }
         tasks
     }
 
-    /// The sums of a task, a block of inputs at a time.
-    fn compute(&self, columns: &Columns<'_>, task: Task<'_>) {
+    /// The sums of a task, a block of inputs at a time. `panels [panel of pixels, k, tile.cols]`.
+    fn compute(&self, panels: &[f32], task: Task<'_>) {
         let tile = Tile::high();
         let (rows, pixels, inputs) = (task.rows.len(), task.pixels.len(), self.weight.cols());
         let (wide, depth) = (pixels.next_multiple_of(tile.cols), K_BLOCK.min(inputs));
-        let mut memory = Scratch::of_all(&[left_len(tile, rows, depth), depth * wide, rows * wide]);
-        let [a, b, c] = memory.split([left_len(tile, rows, depth), depth * wide, rows * wide]);
+        let mut memory = Scratch::of_all(&[left_len(tile, rows, depth), rows * wide]);
+        let [a, c] = memory.split([left_len(tile, rows, depth), rows * wide]);
         for first in (0..inputs).step_by(depth) {
             let k = depth.min(inputs - first);
-            columns.pack(task.pixels.clone(), first..first + k, b);
             Block {
                 tile,
                 a: left(tile, self.weight.row_range(task.row, rows).col_range(first, k), a),
-                b,
-                b_step: k * tile.cols,
+                b: &panels[first * tile.cols..],
+                b_step: inputs * tile.cols,
                 k,
                 c: &mut *c,
                 c_step: wide,
@@ -106,6 +111,42 @@ impl<T: Number> Implicit<'_, T> {
                 to.copy_from_slice(from.split_off(..to.len()).expect("as many"));
             }
         }
+    }
+}
+
+/// How the result `[outputs, pixels of all pictures]` is shared.
+struct Shares {
+    all: [usize; 2],
+    /// Outputs of a task.
+    rows: usize,
+    /// Pixels of a task, in whole panels.
+    pixels: usize,
+}
+
+impl Shares {
+    fn of(pixels: usize, outputs: usize) -> Self {
+        let (tile, all) = (Tile::high(), [outputs, pixels]);
+        let pixels = pixels.div_ceil(pixels.div_ceil(PIXELS)).next_multiple_of(tile.cols);
+        // Where there are few pixels the threads share the rows as well.
+        let bands = (TASKS * rayon::current_num_threads()).div_ceil(all[1].div_ceil(pixels));
+        let rows = outputs.div_ceil(bands).max(ROWS).next_multiple_of(tile.rows);
+        Self { all, rows, pixels }
+    }
+
+    /// Tasks for the same pixels.
+    fn bands(&self) -> usize {
+        self.all[0].div_ceil(self.rows)
+    }
+
+    /// The tasks, those of the same pixels one after another.
+    fn tasks<'a>(&self) -> impl Iterator<Item = Task<'a>> {
+        let Self { all: [outputs, pixels], .. } = *self;
+        (0..pixels).step_by(self.pixels).flat_map(move |first| {
+            (0..outputs).step_by(self.rows).map(move |row| {
+                let rows = (row..outputs.min(row + self.rows)).map(|_| Vec::new()).collect();
+                Task { pixels: first..pixels.min(first + self.pixels), row, rows }
+            })
+        })
     }
 }
 

@@ -93,6 +93,8 @@ fn any_window_is_the_plain_sum() {
                 0 => [1, 1, 1, 1, 1],
                 1 => [1, 321, 8, 8, 300],
                 2 => [2, 130, 5, 50, 13],
+                // many inputs of many pixels
+                30 => [1, 600, 46, 70, 7],
                 _ => [1..4, 1..9, 1..24, 1..40, 1..30].map(|range| rng.random_range(range)),
             };
             let window = match i {

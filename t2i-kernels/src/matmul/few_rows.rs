@@ -1,11 +1,12 @@
 //! Products of few rows with weights, which are read in place.
 
-use rayon::prelude::*;
-
-use super::{
-    Block, Matrix, PART, Start, Tile, even_depth, even_share, left, left_len, pack::pack_parallel, packed_len,
+use super::{Block, Matrix, PART, Start, Tile, even_depth, left, left_len, pack::pack_parallel, packed_len};
+use crate::{
+    Number,
+    parallel::{in_turn, shares},
+    rearrange::transpose_lines,
+    scratch::with_scratch,
 };
-use crate::{Number, rearrange::transpose_lines, scratch::with_scratch};
 
 /// Up to that many rows the threads share the columns instead of the rows.
 pub(super) const FEW_ROWS: usize = 512;
@@ -20,7 +21,7 @@ type Packed<'a> = &'a [f32];
 pub(super) fn few_rows<T: Number, const N: usize>(x: Matrix<'_>, layers: [Layer<'_, T>; N], outs: [&mut [f32]; N]) {
     packed(x, |panels| {
         let shares = layers.into_iter().zip(outs).flat_map(|(layer, out)| layer.shares(out, 1));
-        multiply(shares.collect(), panels, x.rows());
+        multiply(shares, panels, x.rows());
     });
 }
 
@@ -34,7 +35,7 @@ pub(super) fn few_rows_twice<T: Number>(
     let (m, width) = (x.rows(), Tile::high().cols);
     with_scratch(packed_len(first.w.cols(), m, width), |between| {
         packed(x, |panels| {
-            first.shares(between, width).into_par_iter().for_each(|share| {
+            in_turn(first.shares(between, width), |share| {
                 share.compute(panels, m, |c, wide, out| {
                     c.chunks_mut(PART).for_each(&activation);
                     write_packed(c, wide, out);
@@ -46,8 +47,12 @@ pub(super) fn few_rows_twice<T: Number>(
 }
 
 /// The results of all shares, row by row.
-fn multiply<T: Number>(shares: Vec<Share<'_, '_, T>>, panels: Packed<'_>, m: usize) {
-    shares.into_par_iter().for_each(|share| share.compute(panels, m, |c, wide, out| transpose_lines(c, wide, out)));
+fn multiply<'a, 'o, T: Number + 'a>(
+    shares: impl Iterator<Item = Share<'a, 'o, T>> + Send,
+    panels: Packed<'_>,
+    m: usize,
+) {
+    in_turn(shares, |share| share.compute(panels, m, |c, wide, out| transpose_lines(c, wide, out)));
 }
 
 /// Transposed columns, `[columns, wide]`, to their place in each panel. Beyond the last row there may be anything.
@@ -96,30 +101,15 @@ impl<'a, T: Number> Layer<'a, T> {
     }
 
     /// The result in parts of some columns. The lines of `out` have so many values for a column.
-    fn shares<'o>(self, out: &'o mut [f32], values: usize) -> Vec<Share<'a, 'o, T>> {
-        let (n, unit) = (self.w.cols(), Tile::high().rows);
-        if out.is_empty() {
-            return Vec::new();
-        }
-        let columns = even_share(n, (WEIGHTS / even_depth(self.w.rows())).max(unit), unit);
-        let firsts = (0..n).step_by(columns);
-        let share = |(first, out)| Share {
-            w: self.w.col_range(first, columns.min(n - first)),
-            bias: self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[first..])),
-            out,
-        };
-        firsts.zip(parts(out, n * values, columns * values)).map(share).collect()
+    fn shares<'o>(self, out: &'o mut [f32], values: usize) -> impl Iterator<Item = Share<'a, 'o, T>> {
+        let n = self.w.cols();
+        let mut lines: Vec<&mut [f32]> = out.chunks_mut((n * values).max(1)).collect();
+        shares(n, WEIGHTS / even_depth(self.w.rows()), Tile::high().rows).map(move |columns| Share {
+            w: self.w.col_range(columns.start, columns.len()),
+            bias: self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[columns.start..])),
+            out: lines.iter_mut().map(|line| line.split_off_mut(..columns.len() * values).expect("as many")).collect(),
+        })
     }
-}
-
-/// Lines of `len` values in parts of `share`, `[part][line]`.
-fn parts(out: &mut [f32], len: usize, share: usize) -> Vec<Vec<&mut [f32]>> {
-    let mut parts: Vec<Vec<&mut [f32]>> =
-        (0..len.div_ceil(share)).map(|_| Vec::with_capacity(out.len() / len)).collect();
-    for line in out.chunks_mut(len) {
-        parts.iter_mut().zip(line.chunks_mut(share)).for_each(|(part, piece)| part.push(piece));
-    }
-    parts
 }
 
 /// Some columns of a layer's result.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::super::shape::Window;
 use crate::matmul::Tile;
 
@@ -15,9 +17,12 @@ pub(super) struct Columns<'a> {
     result: [usize; 2],
 }
 
+/// Rows of a panel that a thread packs at a time.
+const ROWS: usize = 256;
+
 /// Outputs side by side in a row of a result.
 struct Run {
-    /// The first one's place among the pixels.
+    /// The first one's place in the panel.
     slot: usize,
     count: usize,
     picture: usize,
@@ -30,30 +35,36 @@ impl<'a> Columns<'a> {
         Self { x, inputs, picture, window, result: window.output(picture) }
     }
 
-    /// Panels `[k, tile.cols]` of the matrix's rows `k` and columns `pixels`. Beyond the pixels there may be anything.
-    pub(super) fn pack(&self, pixels: Range<usize>, k: Range<usize>, panels: &mut [f32]) {
-        let [high, wide] = self.window.kernel;
-        let [height, width] = self.picture;
-        let (unit, count) = (Tile::high().cols, k.len());
-        let runs = self.runs(pixels, unit);
-        for (i, k) in k.enumerate() {
+    /// Packs panels `[k, tile.cols]` of some pixels, on all threads. Beyond the pixels there may be anything.
+    pub(super) fn pack(&self, pixels: Range<usize>, k: usize, panels: &mut [f32]) {
+        let unit = Tile::high().cols;
+        panels.par_chunks_mut(k * unit).enumerate().for_each(|(i, panel)| {
+            let first = pixels.start + i * unit;
+            let runs = self.runs(first..pixels.end.min(first + unit));
+            panel.par_chunks_mut(ROWS * unit).enumerate().for_each(|(i, part)| self.pack_rows(&runs, i * ROWS, part));
+        });
+    }
+
+    /// A panel's rows from `first` on.
+    fn pack_rows(&self, runs: &[Run], first: usize, rows: &mut [f32]) {
+        let ([high, wide], [height, width]) = (self.window.kernel, self.picture);
+        for (k, to) in (first..).zip(rows.chunks_mut(Tile::high().cols)) {
             let (channel, ky, kx) = (k / (high * wide), k / wide % high, k % wide);
-            for run in &runs {
+            for run in runs {
                 let plane = &self.x[(run.picture * self.inputs + channel) * height * width..][..height * width];
-                let at = (run.slot / unit * count + i) * unit + run.slot % unit;
-                self.copy(plane, run, [ky, kx], &mut panels[at..at + run.count]);
+                self.copy(plane, run, [ky, kx], &mut to[run.slot..run.slot + run.count]);
             }
         }
     }
 
-    /// The pixels in runs, none of which leaves its row or its panel.
-    fn runs(&self, pixels: Range<usize>, unit: usize) -> Vec<Run> {
+    /// The pixels of a panel in runs, none of which leaves its row.
+    fn runs(&self, pixels: Range<usize>) -> Vec<Run> {
         let [height, width] = self.result;
         let mut runs = Vec::new();
         let mut at = pixels.start;
         while at < pixels.end {
             let (slot, row, x) = (at - pixels.start, at / width, at % width);
-            let count = (width - x).min(unit - slot % unit).min(pixels.end - at);
+            let count = (width - x).min(pixels.end - at);
             runs.push(Run { slot, count, picture: row / height, y: row % height, x });
             at += count;
         }

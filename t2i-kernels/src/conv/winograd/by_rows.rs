@@ -11,7 +11,7 @@ use super::{
     output::Output,
     products::{Products, result_len},
 };
-use crate::{Number, matmul::Tile, scratch::with_scratch};
+use crate::{Number, matmul::Tile, parallel::in_turn, scratch::with_scratch};
 
 /// Most channels that are summed between two stores: so few that their transformed kernels stay in the second cache.
 const MOST_CHANNELS: usize = 128;
@@ -68,7 +68,7 @@ impl<T: Number> ByRows<'_, T> {
         for (i, plane) in out.chunks_mut(self.grid.height * self.grid.width).enumerate() {
             tasks[i % outputs / rows].push(plane);
         }
-        tasks.into_par_iter().enumerate().for_each(|(i, mut planes)| self.rows(inputs, i * rows, &mut planes));
+        in_turn(tasks.into_iter().enumerate(), |(i, mut planes)| self.rows(inputs, i * rows, &mut planes));
     }
 
     /// Some output channels; `planes [batch, rows]`.

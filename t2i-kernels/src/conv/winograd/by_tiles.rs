@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::{
     POINTS, Winograd,
     chunk::Chunk,
@@ -11,7 +9,7 @@ use super::{
     output::Output,
     products::{Products, result_len},
 };
-use crate::{Number, matmul::Tile, scratch::with_scratch};
+use crate::{Number, matmul::Tile, parallel::in_turn, scratch::with_scratch};
 
 /// From so many tiles on it takes longer to transform the kernels again than to read them.
 pub(super) const LEAST_TILES: usize = 256;
@@ -55,13 +53,13 @@ impl<T: Number> ByTiles<'_, T> {
             let rows = first..outputs.min(first + rows);
             with_scratch(chunks.iter().map(|chunk| chunk.kernels_len(rows.len())).sum(), |u| {
                 for (chunk, u) in chunks.iter().zip(u.chunks_mut(chunks[0].kernels_len(rows.len()))) {
-                    chunk.kernel_panels(rows.len(), u).into_par_iter().enumerate().for_each(|(i, u)| {
+                    in_turn(chunk.kernel_panels(rows.len(), u).into_iter().enumerate(), |(i, u)| {
                         self.conv.transform_kernels(first + i * Tile::high().rows, chunk, u);
                     });
                 }
                 let tasks = self.tasks(rows.clone(), out);
                 let outputs = Outputs { rows, chunks: &chunks, u };
-                tasks.into_par_iter().for_each(|task| self.compute(&outputs, task));
+                in_turn(tasks.into_iter(), |task| self.compute(&outputs, task));
             });
         }
     }
