@@ -1,8 +1,9 @@
 //! The products of a tile: `M` rows by `N` vectors that stay in registers.
 
-use std::array::from_fn;
-
 use pulp::Simd;
+
+/// Steps of a sum whose place in memory is found at once.
+const STEPS: usize = 8;
 
 /// Calls a function of `M` rows from row `$r` for all of `$len`: for 4, 2 and 1 at the end.
 macro_rules! in_groups {
@@ -110,14 +111,35 @@ fn multiply_rows<S: Simd, const M: usize, const N: usize>(
     b: &[[S::f32s; N]],
     sums: &mut [[S::f32s; N]; M],
 ) {
-    let a: [&[f32]; M] = from_fn(|r| &a[r * stride..][..b.len()]);
-    for (c, b) in b.iter().enumerate() {
-        for r in 0..M {
-            let a = simd.splat_f32s(a[r][c]);
-            for n in 0..N {
-                sums[r][n] = simd.mul_add_e_f32s(a, b[n], sums[r][n]);
+    // No closures: they would be compiled without the vector instructions of their caller.
+    let mut rows: [(&[[f32; STEPS]], &[f32]); M] = [(&[], &[]); M];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = a[r * stride..][..b.len()].as_chunks();
+    }
+    let (steps, rest) = b.as_chunks::<STEPS>();
+    for (i, b) in steps.iter().enumerate() {
+        let mut a = [&[0.0; STEPS]; M];
+        for (to, (steps, _)) in a.iter_mut().zip(&rows) {
+            *to = &steps[i];
+        }
+        for (c, b) in b.iter().enumerate() {
+            for (sums, a) in sums.iter_mut().zip(a) {
+                add_products(simd, a[c], b, sums);
             }
         }
+    }
+    for (c, b) in rest.iter().enumerate() {
+        for (sums, (_, rest)) in sums.iter_mut().zip(&rows) {
+            add_products(simd, rest[c], b, sums);
+        }
+    }
+}
+
+#[inline(always)]
+fn add_products<S: Simd, const N: usize>(simd: S, a: f32, b: &[S::f32s; N], sums: &mut [S::f32s; N]) {
+    let a = simd.splat_f32s(a);
+    for (sum, b) in sums.iter_mut().zip(b) {
+        *sum = simd.mul_add_e_f32s(a, *b, *sum);
     }
 }
 
@@ -137,11 +159,8 @@ fn columns<S: Simd, const M: usize, const N: usize>(
         }
     }
     for (a, b) in a.as_chunks::<M>().0.iter().zip(b) {
-        for r in 0..M {
-            let a = simd.splat_f32s(a[r]);
-            for n in 0..N {
-                sums[r][n] = simd.mul_add_e_f32s(a, b[n], sums[r][n]);
-            }
+        for (sums, a) in sums.iter_mut().zip(a) {
+            add_products(simd, *a, b, sums);
         }
     }
     out.copy_from_slice(&sums);
