@@ -32,7 +32,7 @@ pub(crate) fn in_turn<T: Send>(tasks: impl Iterator<Item = T> + Send, f: impl Fn
 /// turn end at about the same time.
 pub(crate) fn shares(total: usize, most: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
     let most = most.next_multiple_of(unit);
-    let least = (most / 4).next_multiple_of(unit);
+    let least = (most / 8).next_multiple_of(unit);
     let mut end = 0;
     std::iter::from_fn(move || {
         let (start, left) = (end, total - end);

@@ -5,14 +5,14 @@
 
 mod columns;
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
 use self::columns::Columns;
 use super::shape::Window;
 use crate::{
     Number,
     matmul::{Block, Matrix, Start, Tile, left, left_len},
-    parallel::in_turn,
+    parallel::{in_turn, shares},
     scratch::{Scratch, with_scratch},
 };
 
@@ -22,8 +22,9 @@ const K_BLOCK: usize = 512;
 const VALUES: usize = 2 << 20;
 /// Pixels that a thread computes at a time. With their inputs they stay in the second cache.
 const PIXELS: usize = 192;
-/// Rows of the result that are worth a task of their own.
+/// Rows of the result that are worth a task of their own, and tiles of them that are, at the end.
 const ROWS: usize = 96;
+const LAST_TILES: usize = 4;
 /// Tasks for each thread, if there are rows enough: with few, threads end apart.
 const TASKS: usize = 8;
 
@@ -48,10 +49,10 @@ impl<T: Number> Implicit<'_, T> {
         let columns = Columns::new(self.x, self.inputs, picture, self.window);
         let (tile, k) = (Tile::high(), self.weight.cols());
         let shares = Shares::of(out.len() / self.weight.rows(), self.weight.rows());
-        let at_a_time = (VALUES / (k * shares.pixels)).max(1);
+        let at_a_time = (VALUES / (k * shares.pixels)).max(1) * shares.rows.len();
         let mut tasks = self.tasks(&shares, high * wide, out);
         while !tasks.is_empty() {
-            let tasks: Vec<_> = tasks.drain(..tasks.len().min(at_a_time * shares.bands())).collect();
+            let tasks: Vec<_> = tasks.drain(..tasks.len().min(at_a_time)).collect();
             let pixels = tasks[0].pixels.start..tasks[tasks.len() - 1].pixels.end;
             with_scratch(pixels.len().next_multiple_of(tile.cols) * k, |panels| {
                 columns.pack(pixels.clone(), k, panels);
@@ -63,17 +64,30 @@ impl<T: Number> Implicit<'_, T> {
         }
     }
 
-    /// The tasks, and the places of their results.
+    /// The tasks, those of the same pixels one after another, with the places of their results.
     fn tasks<'a>(&self, shares: &Shares, pixels: usize, out: &'a mut [f32]) -> Vec<Task<'a>> {
         let outputs = self.weight.rows();
-        let mut tasks: Vec<Task<'_>> = shares.tasks().collect();
-        for (i, mut plane) in out.chunks_mut(pixels).enumerate() {
-            let (mut at, row) = (i / outputs * pixels, i % outputs);
-            while !plane.is_empty() {
-                let count = (shares.pixels - at % shares.pixels).min(plane.len());
-                let part = plane.split_off_mut(..count).expect("as many");
-                tasks[at / shares.pixels * shares.bands() + row / shares.rows].rows[row % shares.rows].push(part);
-                at += count;
+        let all = out.len() / outputs;
+        let firsts =
+            (0..all).step_by(shares.pixels).flat_map(|first| shares.rows.iter().map(move |rows| (first, rows)));
+        let task = |(first, rows): (usize, &Range<usize>)| Task {
+            pixels: first..all.min(first + shares.pixels),
+            row: rows.start,
+            rows: rows.clone().map(|_| Vec::new()).collect(),
+        };
+        let mut tasks: Vec<Task<'_>> = firsts.map(task).collect();
+        for (i, picture) in out.chunks_mut(outputs * pixels).enumerate() {
+            let mut planes = picture.chunks_mut(pixels);
+            for (band, rows) in shares.rows.iter().enumerate() {
+                for (row, mut plane) in planes.by_ref().take(rows.len()).enumerate() {
+                    let mut at = i * pixels;
+                    while !plane.is_empty() {
+                        let count = (shares.pixels - at % shares.pixels).min(plane.len());
+                        let part = plane.split_off_mut(..count).expect("as many");
+                        tasks[at / shares.pixels * shares.rows.len() + band].rows[row].push(part);
+                        at += count;
+                    }
+                }
             }
         }
         tasks
@@ -114,39 +128,21 @@ impl<T: Number> Implicit<'_, T> {
     }
 }
 
-/// How the result `[outputs, pixels of all pictures]` is shared.
+/// How the result `[outputs, pixels of all pictures]` is shared: each task has some pixels of some rows.
 struct Shares {
-    all: [usize; 2],
-    /// Outputs of a task.
-    rows: usize,
-    /// Pixels of a task, in whole panels.
+    /// In whole panels.
     pixels: usize,
+    rows: Vec<Range<usize>>,
 }
 
 impl Shares {
     fn of(pixels: usize, outputs: usize) -> Self {
-        let (tile, all) = (Tile::high(), [outputs, pixels]);
-        let pixels = pixels.div_ceil(pixels.div_ceil(PIXELS)).next_multiple_of(tile.cols);
-        // Where there are few pixels the threads share the rows as well.
-        let bands = (TASKS * rayon::current_num_threads()).div_ceil(all[1].div_ceil(pixels));
-        let rows = outputs.div_ceil(bands).max(ROWS).next_multiple_of(tile.rows);
-        Self { all, rows, pixels }
-    }
-
-    /// Tasks for the same pixels.
-    fn bands(&self) -> usize {
-        self.all[0].div_ceil(self.rows)
-    }
-
-    /// The tasks, those of the same pixels one after another.
-    fn tasks<'a>(&self) -> impl Iterator<Item = Task<'a>> {
-        let Self { all: [outputs, pixels], .. } = *self;
-        (0..pixels).step_by(self.pixels).flat_map(move |first| {
-            (0..outputs).step_by(self.rows).map(move |row| {
-                let rows = (row..outputs.min(row + self.rows)).map(|_| Vec::new()).collect();
-                Task { pixels: first..pixels.min(first + self.pixels), row, rows }
-            })
-        })
+        let (tile, parts) = (Tile::high(), pixels.div_ceil(PIXELS));
+        let rows = match (TASKS * rayon::current_num_threads()).div_ceil(parts) {
+            1 => iter::once(0..outputs).collect(),
+            bands => shares(outputs, outputs.div_ceil(bands).max(ROWS), LAST_TILES * tile.rows).collect(),
+        };
+        Self { pixels: pixels.div_ceil(parts).next_multiple_of(tile.cols), rows }
     }
 }
 

@@ -11,7 +11,12 @@ use super::{
     output::Output,
     products::{Products, result_len},
 };
-use crate::{Number, matmul::Tile, parallel::in_turn, scratch::with_scratch};
+use crate::{
+    Number,
+    matmul::Tile,
+    parallel::{in_turn, shares},
+    scratch::with_scratch,
+};
 
 /// Most channels that are summed between two stores: so few that their transformed kernels stay in the second cache.
 const MOST_CHANNELS: usize = 128;
@@ -63,12 +68,15 @@ impl<T: Number> ByRows<'_, T> {
 
     fn share_outputs(&self, inputs: &Inputs<'_>, out: &mut [f32]) {
         let (outputs, unit) = (self.conv.outputs, Tile::high().rows);
-        let rows = share_panels(outputs.div_ceil(unit)) * unit;
-        let mut tasks: Vec<Vec<&mut [f32]>> = (0..outputs.div_ceil(rows)).map(|_| Vec::new()).collect();
-        for (i, plane) in out.chunks_mut(self.grid.height * self.grid.width).enumerate() {
-            tasks[i % outputs / rows].push(plane);
+        let shares: Vec<_> = shares(outputs, MOST_PANELS * unit, unit).collect();
+        let mut tasks: Vec<(usize, Vec<&mut [f32]>)> = shares.iter().map(|rows| (rows.start, Vec::new())).collect();
+        let mut planes = out.chunks_mut(self.grid.height * self.grid.width);
+        for _ in 0..self.grid.batch {
+            for ((_, task), rows) in tasks.iter_mut().zip(&shares) {
+                task.extend(planes.by_ref().take(rows.len()));
+            }
         }
-        in_turn(tasks.into_iter().enumerate(), |(i, mut planes)| self.rows(inputs, i * rows, &mut planes));
+        in_turn(tasks.into_iter(), |(row, mut planes)| self.rows(inputs, row, &mut planes));
     }
 
     /// Some output channels; `planes [batch, rows]`.
@@ -97,11 +105,4 @@ impl<T: Number> ByRows<'_, T> {
             }
         });
     }
-}
-
-/// Panels for a task, so that all threads end at about the same time.
-fn share_panels(panels: usize) -> usize {
-    let threads = rayon::current_num_threads();
-    let time = |share: usize| panels.div_ceil(share).div_ceil(threads) * share;
-    (1..=MOST_PANELS).rev().min_by_key(|share| time(*share)).unwrap_or(1)
 }
