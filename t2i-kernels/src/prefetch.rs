@@ -53,12 +53,21 @@ impl<const N: usize> Requests<N> {
     /// Asks the second cache for the next lines. The last of a row may be followed by some more.
     #[inline(always)]
     pub(crate) fn ask(&mut self) {
-        if self.lines == 0 && !self.begin_row() {
-            return;
+        if let Some(first) = self.next() {
+            prefetch::<SECOND, _>(first, AT_A_TIME * LINE);
         }
-        prefetch::<SECOND, _>(self.next, AT_A_TIME * LINE);
-        self.next = self.next.wrapping_add(AT_A_TIME * LINE);
+    }
+
+    /// Where the next lines are.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<*const f32> {
+        if self.lines == 0 && !self.begin_row() {
+            return None;
+        }
+        let first = self.next;
+        self.next = first.wrapping_add(AT_A_TIME * LINE);
         self.lines = self.lines.saturating_sub(AT_A_TIME);
+        Some(first)
     }
 
     /// Whether there is another row.

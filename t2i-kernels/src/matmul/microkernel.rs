@@ -3,6 +3,7 @@
 //! The scheme is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication",
 //! <https://doi.org/10.1145/1356052.1356053>, as BLIS arranges it.
 
+mod avx512;
 mod rows;
 mod sums;
 
@@ -37,8 +38,8 @@ impl Tile {
         dispatch(Measure { wide: false })
     }
 
-    /// Low and wide where there are registers enough: for left operands in place, as each of their rows takes an address, and
-    /// another thread on the same core leaves no room for more instructions.
+    /// Low and wide where there are registers enough: for a left operand that comes from the second cache again for each panel, of
+    /// which there are fewer.
     pub(crate) fn wide() -> Self {
         dispatch(Measure { wide: true })
     }

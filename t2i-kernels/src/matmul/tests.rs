@@ -3,11 +3,13 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::{Block, Left, Start, Tile, packed_len};
 use crate::{
     Layer, Matrix,
     arch::tests::each,
     expect::{error, numbers},
     linear, matmul, perceptron,
+    scratch::LINE,
 };
 
 /// `a [m, k]` times `b [n, k]` transposed, plus `bias [n]`.
@@ -84,6 +86,39 @@ fn nan_stays_in_its_row_and_sizes_do_not_matter() {
             assert!(error(&out, &plain(&b, &scaled, &[0.0; 50], 40)) < 1e-5, "{scale}");
         }
     });
+}
+
+#[test]
+fn a_block_sums_any_length_of_rows_and_of_lines() {
+    each(|| {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        for [m, k, n] in [[24, 48 * LINE, 64], [25, 100 * LINE + 3, 70], [11, 15, 32]] {
+            let (a, b) = (numbers(&mut rng, m * k), numbers(&mut rng, n * k));
+            let (want, tile) = (plain(&a, &b, &vec![0.0; n], k), Tile::high());
+            let mut panels = vec![f32::NAN; packed_len(k, n, tile.cols)];
+            Matrix::new(&b, n, k).t().pack(tile.cols, &mut panels);
+            let lines = in_lines(&a, k, tile.rows);
+            for a in [
+                Left::Rows { values: &a, step: k },
+                Left::Lines { values: &lines, step: tile.rows * k.next_multiple_of(LINE) },
+            ] {
+                let (b, b_step) = (&panels[..], k * tile.cols);
+                let mut c = vec![f32::NAN; m * n];
+                Block { tile, a, b, b_step, k, c: &mut c, c_step: n, rows: m, cols: n, start: Start::Zero }.run();
+                assert!(error(&c, &want) < 1e-5, "{m} {k} {n}");
+            }
+        }
+    });
+}
+
+/// Rows of `k` values as panels `[k / LINE, rows, LINE]`, filled up with zeros.
+fn in_lines(a: &[f32], k: usize, rows: usize) -> Vec<f32> {
+    let value = |row: usize, i: usize| if i < k { a.get(row * k + i).copied().unwrap_or(0.0) } else { 0.0 };
+    let panel = |first: usize| {
+        let places = (0..k).step_by(LINE).flat_map(move |line| (first..first + rows).map(move |row| (row, line)));
+        places.flat_map(move |(row, line)| (line..line + LINE).map(move |i| value(row, i)))
+    };
+    (0..a.len() / k).step_by(rows).flat_map(panel).collect()
 }
 
 #[test]

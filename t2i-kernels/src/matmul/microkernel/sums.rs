@@ -2,7 +2,10 @@
 
 use pulp::Simd;
 
-use super::rows::{Line, Lines, Rows};
+use super::{
+    avx512::add_lines,
+    rows::{Line, Lines, Rows},
+};
 use crate::{
     prefetch::{FIRST, Requests, Soon, prefetch},
     scratch::LINE,
@@ -28,11 +31,12 @@ impl<S: Simd, A: Rows, const R: usize, const W: usize, const V: usize> pulp::Nul
     #[inline(always)]
     fn call(self) {
         let simd = self.simd;
-        let a = self.a.cut::<R>(self.b.len());
-        let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let (lines, rest) = self.b.as_chunks::<LINE>();
         let mut requests = Requests::of(self.soon);
-        for (line, b) in lines.iter().enumerate() {
+        let done = add_lines::<S, R, W, V>(&self.a, lines, self.sums, &mut requests);
+        let a = self.a.cut::<R>(self.b.len());
+        let mut sums = *self.sums;
+        for (line, b) in lines.iter().enumerate().skip(done) {
             let a = a.line(line);
             requests.ask();
             for (i, b) in b.iter().enumerate() {
