@@ -64,10 +64,10 @@ pub fn linears<T: Number, const N: usize>(x: &[f32], layers: [Layer<'_, T>; N], 
         return few_rows(x, layers, outs);
     }
     for (Layer { w, bias }, out) in layers.into_iter().zip(&mut outs) {
-        let (n, width) = (w.cols(), Tile::wide().cols);
-        with_scratch(packed_len(k, n, width), |values| {
-            pack_parallel(w, width, values);
-            many_rows(x, Panels { values, k, n }, bias.map_or(Start::Zero, Start::Columns), out, n);
+        let (n, tile) = (w.cols(), Tile::for_columns(w.cols()));
+        with_scratch(packed_len(k, n, tile.cols), |values| {
+            pack_parallel(w, tile.cols, values);
+            many_rows(x, Panels { values, tile, k, n }, bias.map_or(Start::Zero, Start::Columns), out, n);
         });
     }
 }
@@ -112,7 +112,7 @@ pub fn perceptron<T: Number>(
 ///
 /// If a length does not fit the others.
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    let (k, n, width) = (b.rows(), b.cols(), Tile::wide().cols);
+    let (k, n) = (b.rows(), b.cols());
     assert_eq!(a.cols(), k, "columns on the left are rows on the right");
     assert_eq!(out.len(), a.rows() * n, "the result is {} x {n}", a.rows());
     if k == 0 || n == 0 {
@@ -121,12 +121,13 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     if a.rows() <= FEW_ROWS {
         return few_rows(a, [Layer { w: b, bias: None }], [out]);
     }
-    let cols = (B_BLOCK / k).next_multiple_of(width);
+    let tile = Tile::for_columns(n);
+    let cols = (B_BLOCK / k).next_multiple_of(tile.cols);
     for start in (0..n).step_by(cols) {
         let cols = cols.min(n - start);
-        with_scratch(packed_len(k, cols, width), |values| {
-            pack_parallel(b.col_range(start, cols), width, values);
-            many_rows(a, Panels { values, k, n: cols }, Start::Zero, &mut out[start..], n);
+        with_scratch(packed_len(k, cols, tile.cols), |values| {
+            pack_parallel(b.col_range(start, cols), tile.cols, values);
+            many_rows(a, Panels { values, tile, k, n: cols }, Start::Zero, &mut out[start..], n);
         });
     }
 }
@@ -138,6 +139,7 @@ const PART: usize = 1 << 12;
 #[derive(Clone, Copy)]
 struct Panels<'a> {
     values: &'a [f32],
+    tile: Tile,
     k: usize,
     n: usize,
 }
@@ -145,7 +147,7 @@ struct Panels<'a> {
 /// Each thread computes some rows.
 fn many_rows(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
     let mut rest = out;
-    let parts = shares(a.rows(), M_BLOCK, Tile::wide().rows).map(|rows| {
+    let parts = shares(a.rows(), M_BLOCK, b.tile.rows).map(|rows| {
         let len = rest.len().min(rows.len() * step);
         (rows, rest.split_off_mut(..len).expect("as many"))
     });
@@ -154,8 +156,7 @@ fn many_rows(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], st
 
 /// Some rows of the result, on one thread.
 fn rows_times_panels(a: Matrix<'_>, b: Panels<'_>, start: Start<'_>, out: &mut [f32], step: usize) {
-    let tile = Tile::wide();
-    let depth = even_depth(b.k);
+    let (tile, depth) = (b.tile, even_depth(b.k));
     with_scratch(left_len(tile, a.rows(), depth), |memory| {
         for from in (0..b.k).step_by(depth) {
             let k = depth.min(b.k - from);

@@ -53,21 +53,26 @@ impl<const N: usize> Requests<N> {
     /// Asks the second cache for the next lines. The last of a row may be followed by some more.
     #[inline(always)]
     pub(crate) fn ask(&mut self) {
-        if let Some(first) = self.next() {
-            prefetch::<SECOND, _>(first, AT_A_TIME * LINE);
+        let mut next = [std::ptr::null(); 1];
+        self.write(&mut next);
+        if !next[0].is_null() {
+            prefetch::<SECOND, _>(next[0], AT_A_TIME * LINE);
         }
     }
 
-    /// Where the next lines are.
+    /// Writes where the next lines begin, as far as there are any, for somebody else to ask for [`AT_A_TIME`] of them each.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Option<*const f32> {
-        if self.lines == 0 && !self.begin_row() {
-            return None;
+    pub(crate) fn write(&mut self, mut places: &mut [*const f32]) {
+        while !places.is_empty() && (self.lines > 0 || self.begin_row()) {
+            let count = self.lines.div_ceil(AT_A_TIME).min(places.len());
+            let (now, later) = places.split_at_mut(count);
+            for place in now {
+                *place = self.next;
+                self.next = self.next.wrapping_add(AT_A_TIME * LINE);
+            }
+            self.lines = self.lines.saturating_sub(count * AT_A_TIME);
+            places = later;
         }
-        let first = self.next;
-        self.next = first.wrapping_add(AT_A_TIME * LINE);
-        self.lines = self.lines.saturating_sub(AT_A_TIME);
-        Some(first)
     }
 
     /// Whether there is another row.

@@ -14,14 +14,19 @@ pub(super) const FEW_ROWS: usize = 512;
 /// cache for little.
 const WEIGHTS: usize = 1 << 17;
 
-/// Rows `x^T [k, m]`, packed.
-type Packed<'a> = &'a [f32];
+/// Rows `x [m, k]` as panels of `x^T`.
+#[derive(Clone, Copy)]
+struct Packed<'a> {
+    panels: &'a [f32],
+    tile: Tile,
+    m: usize,
+}
 
 /// `x @ w + bias` for each layer, as the transpose of `w^T @ x^T + bias`: each thread computes some columns of the results.
 pub(super) fn few_rows<T: Number, const N: usize>(x: Matrix<'_>, layers: [Layer<'_, T>; N], outs: [&mut [f32]; N]) {
-    packed(x, |panels| {
-        let shares = layers.into_iter().zip(outs).flat_map(|(layer, out)| layer.shares(out, 1));
-        multiply(shares, panels, x.rows());
+    packed(x, |x| {
+        let shares = layers.into_iter().zip(outs).flat_map(|(layer, out)| layer.shares(out, 1, x.tile));
+        multiply(shares, x);
     });
 }
 
@@ -32,32 +37,27 @@ pub(super) fn few_rows_twice<T: Number>(
     activation: impl Fn(&mut [f32]) + Sync,
     out: &mut [f32],
 ) {
-    let (m, width) = (x.rows(), Tile::high().cols);
-    with_scratch(packed_len(first.w.cols(), m, width), |between| {
-        packed(x, |panels| {
-            in_turn(first.shares(between, width), |share| {
-                share.compute(panels, m, |c, wide, out| {
+    let (m, tile) = (x.rows(), Tile::for_columns(x.rows()));
+    with_scratch(packed_len(first.w.cols(), m, tile.cols), |between| {
+        packed(x, |x| {
+            in_turn(first.shares(between, tile.cols, tile), |share| {
+                share.compute(x, |c, wide, out| {
                     c.chunks_mut(PART).for_each(&activation);
-                    write_packed(c, wide, out);
+                    write_packed(c, wide, out, tile.cols);
                 });
             });
         });
-        multiply(second.shares(out, 1), between, m);
+        multiply(second.shares(out, 1, tile), Packed { panels: between, tile, m });
     });
 }
 
 /// The results of all shares, row by row.
-fn multiply<'a, 'o, T: Number + 'a>(
-    shares: impl Iterator<Item = Share<'a, 'o, T>> + Send,
-    panels: Packed<'_>,
-    m: usize,
-) {
-    in_turn(shares, |share| share.compute(panels, m, |c, wide, out| transpose_lines(c, wide, out)));
+fn multiply<'a, 'o, T: Number + 'a>(shares: impl Iterator<Item = Share<'a, 'o, T>> + Send, x: Packed<'_>) {
+    in_turn(shares, |share| share.compute(x, |c, wide, out| transpose_lines(c, wide, out)));
 }
 
 /// Transposed columns, `[columns, wide]`, to their place in each panel. Beyond the last row there may be anything.
-fn write_packed(c: &[f32], wide: usize, panels: Vec<&mut [f32]>) {
-    let width = Tile::high().cols;
+fn write_packed(c: &[f32], wide: usize, panels: Vec<&mut [f32]>, width: usize) {
     for (i, panel) in panels.into_iter().enumerate() {
         for (to, from) in panel.chunks_mut(width).zip(c.chunks(wide)) {
             to.copy_from_slice(&from[i * width..][..width]);
@@ -66,10 +66,10 @@ fn write_packed(c: &[f32], wide: usize, panels: Vec<&mut [f32]>) {
 }
 
 fn packed(x: Matrix<'_>, then: impl FnOnce(Packed<'_>)) {
-    let width = Tile::high().cols;
-    with_scratch(packed_len(x.cols(), x.rows(), width), |panels| {
-        pack_parallel(x.t(), width, panels);
-        then(panels);
+    let (m, tile) = (x.rows(), Tile::for_columns(x.rows()));
+    with_scratch(packed_len(x.cols(), m, tile.cols), |panels| {
+        pack_parallel(x.t(), tile.cols, panels);
+        then(Packed { panels, tile, m });
     });
 }
 
@@ -101,10 +101,10 @@ impl<'a, T: Number> Layer<'a, T> {
     }
 
     /// The result in parts of some columns. The lines of `out` have so many values for a column.
-    fn shares<'o>(self, out: &'o mut [f32], values: usize) -> impl Iterator<Item = Share<'a, 'o, T>> {
+    fn shares<'o>(self, out: &'o mut [f32], values: usize, tile: Tile) -> impl Iterator<Item = Share<'a, 'o, T>> {
         let n = self.w.cols();
         let mut lines: Vec<&mut [f32]> = out.chunks_mut((n * values).max(1)).collect();
-        shares(n, WEIGHTS / even_depth(self.w.rows()), Tile::high().rows).map(move |columns| Share {
+        shares(n, WEIGHTS / even_depth(self.w.rows()), tile.rows).map(move |columns| Share {
             w: self.w.col_range(columns.start, columns.len()),
             bias: self.bias.map_or(Start::Zero, |bias| Start::Rows(&bias[columns.start..])),
             out: lines.iter_mut().map(|line| line.split_off_mut(..columns.len() * values).expect("as many")).collect(),
@@ -122,8 +122,9 @@ struct Share<'a, 'o, T> {
 
 impl<T: Number> Share<'_, '_, T> {
     /// `write` gets the columns transposed, `[columns, wide]`, the length of a line, and `out`.
-    fn compute(self, panels: Packed<'_>, m: usize, write: impl FnOnce(&mut [f32], usize, Vec<&mut [f32]>)) {
-        let (tile, k, cols) = (Tile::high(), self.w.rows(), self.w.cols());
+    fn compute(self, x: Packed<'_>, write: impl FnOnce(&mut [f32], usize, Vec<&mut [f32]>)) {
+        let Packed { panels, tile, m } = x;
+        let (k, cols) = (self.w.rows(), self.w.cols());
         let (wide, depth) = (m.next_multiple_of(tile.cols), even_depth(k));
         with_scratch(left_len(tile, cols, depth) + cols * wide, |memory| {
             let (memory, c) = memory.split_at_mut(left_len(tile, cols, depth));

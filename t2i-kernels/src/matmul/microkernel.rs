@@ -9,6 +9,7 @@ mod sums;
 
 use pulp::{Simd, WithSimd};
 
+use self::avx512::is_avx512;
 use self::rows::{Panel, PanelOfLines, Rows, RowsInPlace};
 use self::sums::Sums;
 use crate::{arch::dispatch, prefetch::Soon, scratch::LINE};
@@ -16,10 +17,13 @@ use crate::{arch::dispatch, prefetch::Soon, scratch::LINE};
 /// Values of the right operand that stay in the second cache while one row of tiles after another is computed.
 const FEW_VALUES: usize = 1 << 17;
 
-/// Rows and vectors of a high tile, of a wide one, and of one for fewer than 32 registers.
+/// Rows and vectors of a tile: a high one, those that load the least for a product, and one for fewer than 32 registers.
 const HIGH: [usize; 2] = [12, 2];
-const WIDE: [usize; 2] = [8, 3];
+const WIDE: [usize; 2] = [6, 4];
+const SQUARE: [usize; 2] = [5, 5];
 const SMALL: [usize; 2] = [6, 2];
+/// Vectors in a row of the result from which on it does not matter that a wide tile leaves some over.
+const MANY_VECTORS: usize = 8;
 
 /// The size of a tile of the result on this CPU, as large as the registers hold: both operands are packed in panels of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +37,20 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    /// High and narrow where there are registers enough: of few columns hardly any are left over.
+    /// High and narrow: of few columns hardly any are left over.
     pub(crate) fn high() -> Self {
-        dispatch(Measure { wide: false })
+        dispatch(Measure { columns: 0 })
     }
 
-    /// Low and wide where there are registers enough: for a left operand that comes from the second cache again for each panel, of
-    /// which there are fewer.
-    pub(crate) fn wide() -> Self {
-        dispatch(Measure { wide: true })
+    /// Wide or square where so many columns fill such tiles, and there is AVX-512: a compiler has not the registers for them, so they are
+    /// for where the loop is written as instructions.
+    pub(crate) fn for_columns(columns: usize) -> Self {
+        dispatch(Measure { columns })
     }
 }
 
 struct Measure {
-    wide: bool,
+    columns: usize,
 }
 
 impl WithSimd for Measure {
@@ -54,10 +58,12 @@ impl WithSimd for Measure {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Tile {
-        let [rows, vectors] = match (S::REGISTER_COUNT >= 32, self.wide) {
-            (true, false) => HIGH,
-            (true, true) => WIDE,
-            (false, _) => SMALL,
+        let [rows, vectors] = match self.columns.div_ceil(S::F32_LANES) {
+            _ if S::REGISTER_COUNT < 32 => SMALL,
+            vectors if !is_avx512::<S>() || vectors == 0 => HIGH,
+            vectors if vectors.is_multiple_of(SQUARE[1]) => SQUARE,
+            vectors if vectors.is_multiple_of(WIDE[1]) || vectors >= MANY_VECTORS => WIDE,
+            _ => HIGH,
         };
         Tile { rows, cols: vectors * S::F32_LANES, lanes: S::F32_LANES }
     }
@@ -117,10 +123,11 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match (S::REGISTER_COUNT >= 32, self.tile.rows == WIDE[0]) {
-            (true, false) => self.tiles::<S, { HIGH[0] }, { HIGH[1] }>(simd),
-            (true, true) => self.tiles::<S, { WIDE[0] }, { WIDE[1] }>(simd),
-            (false, _) => self.tiles::<S, { SMALL[0] }, { SMALL[1] }>(simd),
+        match self.tile.rows {
+            _ if S::REGISTER_COUNT < 32 => self.tiles::<S, { SMALL[0] }, { SMALL[1] }>(simd),
+            rows if is_avx512::<S>() && rows == WIDE[0] => self.tiles::<S, { WIDE[0] }, { WIDE[1] }>(simd),
+            rows if is_avx512::<S>() && rows == SQUARE[0] => self.tiles::<S, { SQUARE[0] }, { SQUARE[1] }>(simd),
+            _ => self.tiles::<S, { HIGH[0] }, { HIGH[1] }>(simd),
         }
     }
 }

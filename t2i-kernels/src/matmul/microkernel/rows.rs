@@ -7,18 +7,10 @@ pub(super) trait Rows {
     /// The first `k` values of `R` rows.
     fn cut<const R: usize>(self, k: usize) -> impl Lines<R>;
 
-    /// `R` rows where they lie, if there are so many, and each has lines of values side by side.
-    fn in_place<const R: usize>(&self) -> Option<InPlace<'_>>;
-}
-
-/// Rows of lines.
-#[derive(Clone, Copy)]
-pub(super) struct InPlace<'a> {
-    pub(super) values: &'a [f32],
-    /// Values from one row to the next.
-    pub(super) row_step: usize,
-    /// Values from one line of a row to the next.
-    pub(super) line_step: usize,
+    /// The rows where they lie, if it is so, and there are at least `R`.
+    fn in_place<const R: usize>(&self) -> Option<&RowsInPlace<'_>> {
+        None
+    }
 }
 
 /// For each step of the sums a value a row.
@@ -46,10 +38,6 @@ impl<const MR: usize> Rows for Panel<'_, MR> {
     fn cut<const R: usize>(self, k: usize) -> impl Lines<R> {
         let (columns, _) = self.0[..k * MR].as_chunks::<MR>();
         columns.as_chunks::<LINE>()
-    }
-
-    fn in_place<const R: usize>(&self) -> Option<InPlace<'_>> {
-        None
     }
 }
 
@@ -91,11 +79,6 @@ impl<const MR: usize> Rows for PanelOfLines<'_, MR> {
         let (lines, _) = self.0[..k.next_multiple_of(LINE) * MR].as_chunks::<LINE>();
         lines.as_chunks::<MR>().0
     }
-
-    #[inline(always)]
-    fn in_place<const R: usize>(&self) -> Option<InPlace<'_>> {
-        Some(InPlace { values: self.0, row_step: LINE, line_step: MR * LINE })
-    }
 }
 
 impl<const MR: usize, const R: usize> Lines<R> for &[[[f32; LINE]; MR]] {
@@ -129,8 +112,8 @@ impl Rows for RowsInPlace<'_> {
     }
 
     #[inline(always)]
-    fn in_place<const R: usize>(&self) -> Option<InPlace<'_>> {
-        (self.count >= R).then_some(InPlace { values: self.values, row_step: self.step, line_step: LINE })
+    fn in_place<const R: usize>(&self) -> Option<&RowsInPlace<'_>> {
+        (self.count >= R).then_some(self)
     }
 }
 

@@ -34,6 +34,9 @@ impl<S: Simd, A: Rows, const R: usize, const W: usize, const V: usize> pulp::Nul
         let (lines, rest) = self.b.as_chunks::<LINE>();
         let mut requests = Requests::of(self.soon);
         let done = add_lines::<S, R, W, V>(&self.a, lines, self.sums, &mut requests);
+        if done == lines.len() && rest.is_empty() {
+            return;
+        }
         let a = self.a.cut::<R>(self.b.len());
         let mut sums = *self.sums;
         for (line, b) in lines.iter().enumerate().skip(done) {
