@@ -76,18 +76,15 @@ impl<T: Number> Implicit<'_, T> {
             rows: rows.clone().map(|_| Vec::new()).collect(),
         };
         let mut tasks: Vec<Task<'_>> = firsts.map(task).collect();
-        for (i, picture) in out.chunks_mut(outputs * pixels).enumerate() {
-            let mut planes = picture.chunks_mut(pixels);
-            for (band, rows) in shares.rows.iter().enumerate() {
-                for (row, mut plane) in planes.by_ref().take(rows.len()).enumerate() {
-                    let mut at = i * pixels;
-                    while !plane.is_empty() {
-                        let count = (shares.pixels - at % shares.pixels).min(plane.len());
-                        let part = plane.split_off_mut(..count).expect("as many");
-                        tasks[at / shares.pixels * shares.rows.len() + band].rows[row].push(part);
-                        at += count;
-                    }
-                }
+        for (i, mut plane) in out.chunks_mut(pixels).enumerate() {
+            let (mut at, row) = (i / outputs * pixels, i % outputs);
+            let band = shares.rows.partition_point(|rows| rows.end <= row);
+            let row = row - shares.rows[band].start;
+            while !plane.is_empty() {
+                let count = (shares.pixels - at % shares.pixels).min(plane.len());
+                let part = plane.split_off_mut(..count).expect("as many");
+                tasks[at / shares.pixels * shares.rows.len() + band].rows[row].push(part);
+                at += count;
             }
         }
         tasks
